@@ -1,0 +1,73 @@
+# Two commands do all: `make run` and `make test`. Everything is idempotent and quick when nothing changed.
+
+SHELL := bash
+.SHELLFLAGS := -eu -o pipefail -c
+.DEFAULT_GOAL := help
+.PHONY: help setup run test lint format bench clean toolchains
+
+PY := .venv/bin/python
+BIN := .twinload/bin
+GO_SOURCES := $(shell find clusters/go -name '*.go' -o -name 'go.mod' -o -name 'go.sum')
+RUST_SOURCES := $(shell find clusters/rust -name '*.rs' -o -name 'Cargo.toml') Cargo.toml Cargo.lock
+export CARGO_TERM_COLOR ?= auto
+
+help:  ## Show these targets
+	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+setup: toolchains .venv/.ready $(BIN)/wallet-go $(BIN)/wallet-rust  ## Install the Python packages and build both twins
+
+run: setup  ## The main job: gate, ramp both twins to saturation, draw the report in runs/latest/report/
+	@.venv/bin/twinload run
+	@echo "Open runs/latest/report/index.html"
+
+test: setup  ## All tests: Go, Rust, Python
+	@echo "== Go"; cd clusters/go && go test $(shell command -v gcc >/dev/null && echo -race) ./...
+	@echo "== Rust"; cargo test --quiet --workspace
+	@echo "== Python"; $(PY) -m pytest -q
+
+lint: setup  ## Formatters and linters of all three languages, and the direction of imports
+	.venv/bin/ruff format --check .
+	.venv/bin/ruff check .
+	.venv/bin/mypy
+	.venv/bin/lint-imports
+	@cd clusters/go && unformatted=$$(gofmt -l .) && if [ -n "$$unformatted" ]; then echo "gofmt: $$unformatted"; exit 1; fi
+	cd clusters/go && go vet ./...
+	cargo fmt --all --check
+	cargo clippy --quiet --workspace --all-targets -- -D warnings
+
+format: setup  ## Format all sources
+	.venv/bin/ruff format .
+	.venv/bin/ruff check --fix --quiet . || true
+	gofmt -w clusters/go
+	cargo fmt --all
+
+bench: setup  ## Time of the pool, cost of the monitor
+	$(PY) benchmarks/pool.py
+	$(PY) benchmarks/monitor.py
+
+clean:  ## Remove what was built or installed here (runs/ stays)
+	rm -rf .venv .twinload .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
+
+toolchains:
+	@command -v python3 >/dev/null && python3 -c 'import sys; sys.exit(sys.version_info < (3, 11))' \
+	  || { echo "make: Python 3.11 or newer is missing (python3): install it from your distribution or python.org"; exit 2; }
+	@command -v go >/dev/null || { echo "make: Go is missing (go): install it from go.dev/dl or your distribution"; exit 2; }
+	@command -v cargo >/dev/null || { echo "make: Rust is missing (cargo): install it by rustup.rs or your distribution"; exit 2; }
+	@command -v cc >/dev/null || { echo "make: a C linker is missing (cc), Rust needs one: install gcc or clang"; exit 2; }
+
+.venv/.ready: requirements.lock pyproject.toml
+	@echo "== Python packages (.venv)"
+	@test -x $(PY) || python3 -m venv .venv
+	@$(PY) -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements.lock
+	@$(PY) -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
+	@touch $@
+
+$(BIN)/wallet-go: $(GO_SOURCES)
+	@echo "== Go twin"; mkdir -p $(BIN)
+	@cd clusters/go && CGO_ENABLED=0 go build -trimpath -o ../../$@ ./cmd/wallet
+	@touch $@
+
+$(BIN)/wallet-rust: $(RUST_SOURCES)
+	@echo "== Rust twin (about two minutes the first time)"; mkdir -p $(BIN)
+	@cargo build --quiet --release --locked -p wallet-rust
+	@cp .twinload/target/release/wallet-rust $@.part && mv $@.part $@

@@ -1,0 +1,31 @@
+"""Events: what happened in a run beside the counting: a stage found invalid, an instance that died, an interrupt."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Literal
+
+EventKind = Literal[
+    "counters",  # the targets' own request counters: at the start of the load and at its end
+    "probe",  # the rough limit that a probe found
+    "instance-died",
+    "stage-invalid",
+    "worker-lost",
+    "schedule-cut",  # blocks left out so that the run fits its time limit
+    "interrupted",
+    "failed",
+    "finished",
+]
+
+
+@dataclass(frozen=True, slots=True)
+class Event:
+    """One line of `events.jsonl`; `figures` holds the numbers that belong to it, `text` what a person reads."""
+
+    t_ns: int
+    utc: str
+    kind: EventKind
+    text: str
+    stage: int | None = None
+    instance: str | None = None
+    figures: dict[str, float] = field(default_factory=dict)

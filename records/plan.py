@@ -1,0 +1,301 @@
+"""The plan: what `twinload.toml` may say, section by section.
+
+Strict: an unknown key is a fault. Reading, overriding and reporting all faults at once is the plan_file module's. Paths
+in a plan are relative to the plan's folder. Secrets never stand in a plan: `${NAME}` takes an environment variable when
+a request is made, and the plan (and every record of it) keeps the name.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import Annotated, Any, Literal, Self
+
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, field_validator, model_validator
+
+_BYTES = {"B": 1, "KiB": 1 << 10, "MiB": 1 << 20, "GiB": 1 << 30}
+_ADDRESS = re.compile(r"^(?P<host>\[[0-9a-fA-F:.]+\]|[A-Za-z0-9._-]+):(?P<port>[0-9]{1,5})$")
+_NAME = re.compile(r"^[A-Za-z0-9][A-Za-z0-9_-]{0,62}$")
+_COLUMN = re.compile(r"\{([^{}]*)\}")
+
+
+def _name(value: str) -> str:
+    if not _NAME.match(value):
+        raise ValueError("a name has 1 to 63 letters, digits, - or _, and begins with a letter or digit")
+    return value
+
+
+def _address(value: str) -> str:
+    match = _ADDRESS.match(value)
+    if not match or not 1 <= int(match["port"]) <= 65_535:
+        raise ValueError('an address is "host:port" with a port from 1 to 65535, such as "127.0.0.1:18101"')
+    return value
+
+
+def parse_bytes(value: Any) -> Any:
+    """Return a size such as "512MiB" in bytes; other values pass on to be judged by their type."""
+    if not isinstance(value, str):
+        return value
+    match = re.fullmatch(r"\s*([0-9]+(?:\.[0-9]+)?)\s*(B|KiB|MiB|GiB)\s*", value)
+    if not match:
+        raise ValueError('a size is a number with B, KiB, MiB or GiB, such as "512MiB"')
+    return int(float(match[1]) * _BYTES[match[2]])
+
+
+Name = Annotated[str, AfterValidator(_name)]
+Address = Annotated[str, AfterValidator(_address)]
+Bytes = Annotated[int, BeforeValidator(parse_bytes), Field(gt=0)]
+Cpu = Annotated[int, Field(ge=0)]
+
+
+class _Section(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
+
+
+class PoolPlan(_Section):
+    """`[pool]`: who asks. `import`ed ids leave this machine only as pseudonyms, unless `send = "raw"`."""
+
+    users: int = Field(default=16_000, ge=1, le=10_000_000)
+    seed: int = Field(default=20_260_101, ge=0)
+    folder: str = ".twinload/pool"
+    ledgers: bool = True
+    import_file: str | None = None
+    key_file: str | None = None
+    send: Literal["pseudonym", "raw"] = "pseudonym"
+
+    @model_validator(mode="after")
+    def _import_needs_a_key(self) -> Self:
+        if self.import_file is not None and self.key_file is None:
+            raise ValueError("import_file needs key_file: the key that makes the pseudonyms")
+        if self.send == "raw" and self.import_file is None:
+            raise ValueError('send = "raw" needs import_file: a generated pool has no raw ids')
+        return self
+
+
+class InstancePlan(_Section):
+    """`[[twins.NAME.instances]]`: one process or address; `serves` names workload entries.
+
+    `command` and `env` stand in for the twin's where given. In a command `{address}`, `{host}`, `{port}`, `{name}` and
+    `{pool}` are filled in.
+    """
+
+    name: Name
+    address: Address
+    serves: list[str] = Field(default_factory=list)
+    command: list[str] | None = None
+    env: dict[str, str] = Field(default_factory=dict)
+
+
+class TwinPlan(_Section):
+    """`[twins.NAME]`: how a cluster is started and what it may use; the first twin is the baseline."""
+
+    start: Literal["process", "external"]
+    label: str | None = None
+    command: list[str] | None = None
+    env: dict[str, str] = Field(default_factory=dict)
+    cpu_set: list[Cpu] = Field(default_factory=list)
+    cpus: float | None = Field(default=None, gt=0)
+    memory: Bytes | None = None
+    ready: str = "/"
+    ready_timeout_s: float = Field(default=30.0, gt=0, le=600)
+    version: str | None = None
+    metrics: str | None = None
+    scheme: Literal["http", "https"] = "http"
+    headers: dict[str, str] = Field(default_factory=dict)
+    host: str | None = None
+    ca_file: str | None = None
+    instances: list[InstancePlan] = Field(min_length=1)
+
+    @model_validator(mode="after")
+    def _start_has_what_it_needs(self) -> Self:
+        if self.start == "process":
+            bare = [i.name for i in self.instances if i.command is None and self.command is None]
+            if bare:
+                raise ValueError(f'start = "process" needs a command, for the twin or for: {", ".join(bare)}')
+            if not self.cpu_set:
+                raise ValueError('start = "process" needs cpu_set: the cores that the twin is pinned to, such as [0]')
+            if self.scheme != "http":
+                raise ValueError('start = "process" speaks http; use start = "external" for https')
+        return self
+
+    @property
+    def allotment_cores(self) -> float | None:
+        """What the whole twin may use, in cores: `cpus`, else the size of its CPU set, else unknown."""
+        return self.cpus if self.cpus is not None else (float(len(self.cpu_set)) or None)
+
+
+class Expect(_Section):
+    """What a good answer looks like; anything else is a failure, counted by cause."""
+
+    status: int = Field(default=200, ge=100, le=599)
+    headers: dict[str, str] = Field(default_factory=dict)
+
+
+class WorkloadEntry(_Section):
+    """`[[workload]]`: one endpoint. `hot = true` gives it a sweep of its own; `weight` is its share of the mix.
+
+    `path`, `headers` and `body` are templates: `{user_id}` and the pool's columns.
+    """
+
+    name: Name
+    method: Literal["GET", "POST", "PUT", "PATCH", "DELETE", "HEAD", "OPTIONS"] = "GET"
+    path: str
+    weight: float = Field(default=1.0, ge=0)
+    headers: dict[str, str] = Field(default_factory=dict)
+    body: str | None = None
+    hot: bool = False
+    expect: Expect = Expect()
+
+    @field_validator("path")
+    @classmethod
+    def _path_is_absolute(cls, value: str) -> str:
+        if not value.startswith("/") or any(c in value for c in " \r\n\t"):
+            raise ValueError('a path begins with "/" and has no white space')
+        return value
+
+    @property
+    def columns(self) -> tuple[str, ...]:
+        """The pool columns that the templates name."""
+        texts = [self.path, *self.headers.values(), self.body or ""]
+        return tuple(
+            dict.fromkeys(c for text in texts for c in _COLUMN.findall(text) if re.fullmatch(r"[a-z_0-9]+", c))
+        )
+
+
+class SwarmPlan(_Section):
+    """`[swarm]`: who sends, from which cores, with how many seats a process."""
+
+    sender: Literal["fasthttp"] = "fasthttp"
+    seats: int = Field(default=800, ge=1, le=20_000)
+    processes: int = Field(default=1, ge=1, le=64)
+    cpu_set: list[Cpu] = Field(default_factory=list)
+    user_rate_rps: float = Field(default=0.25, gt=0)
+    spawn_rate: float = Field(default=32_000.0, gt=0)
+    timeout_s: float = Field(default=10.0, gt=0, le=600)
+
+
+class ListedStage(_Section):
+    """`[[stages.list]]`: a step by `rate_rps`, or by `users` at `[swarm] user_rate_rps` each."""
+
+    name: Name
+    rate_rps: float | None = Field(default=None, gt=0)
+    users: int | None = Field(default=None, ge=1)
+    warmup_s: int = Field(default=1, ge=1, le=86_400)
+    measure_s: int = Field(default=2, ge=1, le=86_400)
+
+    @model_validator(mode="after")
+    def _one_of_rate_and_users(self) -> Self:
+        if (self.rate_rps is None) == (self.users is None):
+            raise ValueError("give rate_rps or users, one of the two")
+        return self
+
+
+class StagesPlan(_Section):
+    """`[stages]`: the load steps of a sweep.
+
+    probe: a short burst finds the rough limit, stages stand at `fractions` of the larger twin's; ramp: `steps` equal
+    steps `from_rps` … `to_rps`; steps: `rates_rps` as they stand; spike: base, peak, base; soak: one `rate_rps` for
+    long; list: `[[stages.list]]`. Every stage is warm-up, then measured; whole seconds.
+    """
+
+    kind: Literal["probe", "ramp", "steps", "spike", "soak", "list"] = "probe"
+    warmup_s: int = Field(default=1, ge=1, le=86_400)
+    measure_s: int = Field(default=2, ge=1, le=86_400)
+    probe_s: int = Field(default=3, ge=2, le=600)
+    fractions: list[Annotated[float, Field(gt=0, le=4)]] = Field(
+        default=[0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.75, 0.9, 1.05, 1.2], min_length=1
+    )
+    from_rps: float | None = Field(default=None, gt=0)
+    to_rps: float | None = Field(default=None, gt=0)
+    steps: int | None = Field(default=None, ge=2, le=1_000)
+    rates_rps: list[Annotated[float, Field(gt=0)]] | None = None
+    base_rps: float | None = Field(default=None, gt=0)
+    peak_rps: float | None = Field(default=None, gt=0)
+    rate_rps: float | None = Field(default=None, gt=0)
+    list_: list[ListedStage] | None = Field(default=None, alias="list")
+    mix: bool = False
+
+    @model_validator(mode="after")
+    def _kind_has_its_keys(self) -> Self:
+        needs: dict[str, tuple[str, ...]] = {
+            "probe": (), "ramp": ("from_rps", "to_rps", "steps"), "steps": ("rates_rps",),
+            "spike": ("base_rps", "peak_rps"), "soak": ("rate_rps",), "list": ("list_",),
+        }  # fmt: skip
+        missing = [key.rstrip("_") for key in needs[self.kind] if getattr(self, key) is None]
+        if missing:
+            raise ValueError(f'kind = "{self.kind}" needs {", ".join(missing)}')
+        return self
+
+
+class SloPlan(_Section):
+    """`[slo]`: the promise that the pictures draw: p99 below `p99_ms`."""
+
+    p99_ms: float = Field(default=100.0, gt=0)
+
+
+class SearchPlan(_Section):
+    """`[search]`: how often, in which order, for how long. Blocks that do not fit the time are left out, and said."""
+
+    pairs: int = Field(default=2, ge=1, le=1_000)
+    seed: int = Field(default=1, ge=0)
+    time_limit_s: float = Field(default=360.0, gt=0)
+
+
+class ShadowCase(_Section):
+    """`[[shadow.case]]`: requests that the gate adds to the workload's own: edges, faults, special users.
+
+    `where` picks pool users by column values (all must be equal); `{user_id}` may be left out of the path.
+    """
+
+    endpoint: str
+    kind: Name
+    path: str
+    method: Literal["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"] = "GET"
+    where: dict[str, str] = Field(default_factory=dict)
+    share: float = Field(default=0.05, gt=0, le=1)
+
+
+class ShadowPlan(_Section):
+    """`[shadow]`: what the gate asks and compares. `bound` is the mismatch rate to rule out at 95 %: N = 3 ÷ bound."""
+
+    bound: float = Field(default=0.001, gt=0, le=0.5)
+    headers: list[str] = Field(default=["content-type"])
+    max_age_h: float = Field(default=24.0, gt=0)
+    case: list[ShadowCase] = Field(default_factory=list)
+
+
+class Plan(_Section):
+    """The whole plan. `twins` keeps its order: the first is the baseline, the second the candidate."""
+
+    schema_: Literal[1] = Field(default=1, alias="schema")
+    label: Name = "run"
+    allow_remote: bool = False
+    pool: PoolPlan = PoolPlan()
+    twins: dict[Name, TwinPlan]
+    workload: list[WorkloadEntry] = Field(min_length=1)
+    swarm: SwarmPlan = SwarmPlan()
+    stages: StagesPlan = StagesPlan()
+    slo: SloPlan = SloPlan()
+    search: SearchPlan = SearchPlan()
+    shadow: ShadowPlan = ShadowPlan()
+
+    @property
+    def baseline(self) -> str:
+        """The name of the first twin."""
+        return next(iter(self.twins))
+
+    @property
+    def candidate(self) -> str:
+        """The name of the second twin."""
+        return list(self.twins)[1]
+
+    @property
+    def sweeps(self) -> tuple[str, ...]:
+        """What a block sweeps: each hot entry alone, and `mix` when asked."""
+        return (*(entry.name for entry in self.workload if entry.hot), *(("mix",) if self.stages.mix else ()))
+
+    def entry(self, name: str) -> WorkloadEntry:
+        """Return a workload entry; KeyError when there is none of that name."""
+        for entry in self.workload:
+            if entry.name == name:
+                return entry
+        raise KeyError(name)

@@ -1,0 +1,151 @@
+"""Rules of a plan that tie one section to another; each returns faults and all of them are asked."""
+
+from __future__ import annotations
+
+import ipaddress
+from collections.abc import Iterator
+
+from records.errors import Fault
+from records.plan import Plan, StagesPlan, SwarmPlan
+
+GENERATED_COLUMNS = ("user_id", "name", "locale", "tier", "activity", "first_seen_ms", "until_ms", "entries")
+
+
+def faults_between_sections(plan: Plan) -> tuple[Fault, ...]:
+    """Return every fault that no single section shows."""
+    rules = (_twins, _names, _served, _addresses, _columns, _cases, _hot, _ramps)
+    return tuple(fault for rule in rules for fault in rule(plan))
+
+
+def is_loopback(address: str) -> bool:
+    """Say whether "host:port" can only be this machine: localhost or a loopback address."""
+    host = address.rsplit(":", 1)[0].strip("[]")
+    if host == "localhost":
+        return True
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False
+
+
+def _twins(plan: Plan) -> Iterator[Fault]:
+    if len(plan.twins) != 2:
+        yield Fault("twins", ", ".join(plan.twins), "name two twins: first the baseline, then the candidate")
+
+
+def _names(plan: Plan) -> Iterator[Fault]:
+    names = [i.name for twin in plan.twins.values() for i in twin.instances]
+    for name in sorted({n for n in names if names.count(n) > 1}):
+        yield Fault("twins.*.instances.name", name, "each instance needs a name of its own, over both twins")
+    for name in sorted(set(names) & {"generator", "host"}):
+        yield Fault("twins.*.instances.name", name, "this name is the suite's own; choose another")
+    entries = [entry.name for entry in plan.workload]
+    for name in sorted({n for n in entries if entries.count(n) > 1}):
+        yield Fault("workload.name", name, "each workload entry needs a name of its own")
+    if "mix" in entries:
+        yield Fault("workload.name", "mix", '"mix" names the weighted mix; choose another')
+
+
+def _served(plan: Plan) -> Iterator[Fault]:
+    known = {entry.name for entry in plan.workload}
+    for twin_name, twin in plan.twins.items():
+        served = {name for instance in twin.instances for name in instance.serves}
+        for instance in twin.instances:
+            for name in instance.serves:
+                if name not in known:
+                    yield Fault(f"twins.{twin_name}.instances.{instance.name}.serves", name, _no_entry(known))
+        for entry in plan.workload:
+            needed = entry.hot or (plan.stages.mix and entry.weight > 0)
+            if needed and entry.name not in served:
+                yield Fault(f"twins.{twin_name}", entry.name, "no instance serves this entry; add it to a `serves`")
+
+
+def _addresses(plan: Plan) -> Iterator[Fault]:
+    seen: dict[str, str] = {}
+    for twin_name, twin in plan.twins.items():
+        for instance in twin.instances:
+            path = f"twins.{twin_name}.instances.{instance.name}.address"
+            if instance.address in seen:
+                yield Fault(path, instance.address, f"{seen[instance.address]} has this address already")
+            seen[instance.address] = instance.name
+            if is_loopback(instance.address):
+                continue
+            if twin.start == "process":
+                yield Fault(path, instance.address, "a process is started on this machine: use a loopback address")
+            elif not plan.allow_remote:
+                yield Fault(path, instance.address, "is not loopback: load goes there only with allow_remote = true")
+
+
+def _columns(plan: Plan) -> Iterator[Fault]:
+    if plan.pool.import_file is not None:
+        return  # an imported pool brings its own columns; they are checked when it is read
+    for entry in plan.workload:
+        for column in entry.columns:
+            if column not in GENERATED_COLUMNS:
+                yield Fault(f"workload.{entry.name}", f"{{{column}}}", f"use one of: {', '.join(GENERATED_COLUMNS)}")
+
+
+def _cases(plan: Plan) -> Iterator[Fault]:
+    known = {entry.name for entry in plan.workload}
+    for number, case in enumerate(plan.shadow.case):
+        if case.endpoint not in known:
+            yield Fault(f"shadow.case[{number}].endpoint", case.endpoint, _no_entry(known))
+        if not case.path.startswith("/"):
+            yield Fault(f"shadow.case[{number}].path", case.path, 'a path begins with "/"')
+
+
+def _hot(plan: Plan) -> Iterator[Fault]:
+    if not plan.sweeps:
+        yield Fault("workload", "", "mark an entry hot = true, or set stages.mix = true: there is nothing to sweep")
+    if plan.stages.mix and not sum(entry.weight for entry in plan.workload):
+        yield Fault("workload.weight", "0", "the mix needs an entry with weight > 0")
+
+
+def _ramps(plan: Plan) -> Iterator[Fault]:
+    """A stage whose ramp outlasts its warm-up would be measured before its load stands: refused."""
+    before = 0.0
+    for name, rate_rps, users, warmup_s in planned_rates(plan.stages, plan.swarm):
+        ramp_s = ramp_seconds(before, rate_rps, plan.swarm)
+        if ramp_s > warmup_s:
+            least = abs(rate_rps - before) / plan.swarm.user_rate_rps / warmup_s
+            yield Fault(
+                f"stages.{name}", f"{rate_rps:g} rps",
+                f"its ramp takes {ramp_s:.1f} s but its warm-up has {warmup_s} s: "
+                f"raise swarm.spawn_rate to {least:.0f} users a second or warmup_s to {int(ramp_s) + 1}",
+            )  # fmt: skip
+        if users is not None and users > plan.pool.users:
+            yield Fault(f"stages.{name}", str(users), f"the pool has {plan.pool.users} users; raise pool.users")
+        before = rate_rps
+
+
+def planned_rates(stages: StagesPlan, swarm: SwarmPlan) -> tuple[tuple[str, float, int | None, int], ...]:
+    """Return (name, rate_rps, users, warmup_s) of the stages a plan fixes; () for a probe, which finds them."""
+    if stages.kind == "ramp" and stages.from_rps and stages.to_rps and stages.steps:
+        step = (stages.to_rps - stages.from_rps) / (stages.steps - 1)
+        rates = [stages.from_rps + step * i for i in range(stages.steps)]
+    elif stages.kind == "steps":
+        rates = list(stages.rates_rps or [])
+    elif stages.kind == "spike" and stages.base_rps and stages.peak_rps:
+        rates = [stages.base_rps, stages.peak_rps, stages.base_rps]
+    elif stages.kind == "soak" and stages.rate_rps:
+        rates = [stages.rate_rps]
+    else:
+        return tuple(
+            (
+                s.name,
+                s.rate_rps if s.rate_rps is not None else (s.users or 0) * swarm.user_rate_rps,
+                s.users,
+                s.warmup_s,
+            )
+            for s in stages.list_ or []
+        )
+    return tuple((f"{stages.kind}-{i}", rate, None, stages.warmup_s) for i, rate in enumerate(rates, start=1))
+
+
+def ramp_seconds(from_rps: float, to_rps: float, swarm: SwarmPlan) -> float:
+    """Return how long the rate takes from one stage to the next at `spawn_rate` users a second."""
+    return abs(to_rps - from_rps) / swarm.user_rate_rps / swarm.spawn_rate
+
+
+def _no_entry(known: set[str]) -> str:
+    return f"no workload entry has this name; there are: {', '.join(sorted(known))}"

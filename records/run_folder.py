@@ -1,0 +1,172 @@
+"""The run folder: `runs/<UTC time>-<label>/`, append-only JSON lines, flushed line by line.
+
+A crash loses at most the line under way. Everything a report says can be computed from these files again:
+manifest.json, stages.jsonl, seconds.jsonl, usage.jsonl, events.jsonl; then report/, and last seal.json, the hashes
+of all the rest.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from collections.abc import Iterator
+from pathlib import Path
+from types import TracebackType
+from typing import Final, Self, TextIO, TypeVar
+
+import msgspec
+
+from records.errors import RunFolderError
+from records.event import Event
+from records.manifest import Manifest
+from records.second import Second
+from records.stage import StageLine
+from records.usage import UsageLine
+
+MANIFEST: Final = "manifest.json"
+SEAL: Final = "seal.json"
+RAW: Final = ("stages.jsonl", "seconds.jsonl", "usage.jsonl", "events.jsonl")
+REPORT: Final = "report"
+REPORT_FILES: Final = (
+    "saturation.png", "latency.png", "cpu.png", "memory.png", "timeline.png", "spectrum.png", "headline.png",
+    "index.html", "summary.json", "summary.md", "junit.xml",
+)  # fmt: skip
+
+Line = StageLine | Second | UsageLine | Event
+_FILE_OF: Final[dict[type, str]] = {
+    StageLine: "stages.jsonl",
+    Second: "seconds.jsonl",
+    UsageLine: "usage.jsonl",
+    Event: "events.jsonl",
+}
+T = TypeVar("T")
+
+
+class RunWriter:
+    """The one writer of a run folder; a failed write raises RunFolderError and says which file and why."""
+
+    def __init__(self, path: Path, manifest: Manifest) -> None:
+        self.path = path
+        self._files: dict[str, TextIO] = {}
+        try:
+            path.mkdir(parents=True, exist_ok=False)
+            (path / MANIFEST).write_bytes(msgspec.json.format(msgspec.json.encode(manifest), indent=1) + b"\n")
+            for name in RAW:
+                self._files[name] = (path / name).open("a", encoding="utf-8", buffering=1)
+        except OSError as error:
+            self.close()
+            raise _cannot("make", path, error) from error
+
+    def write(self, line: Line) -> None:
+        """Append one line and flush it."""
+        name = _FILE_OF[type(line)]
+        try:
+            self._files[name].write(msgspec.json.encode(line).decode() + "\n")
+            self._files[name].flush()
+        except OSError as error:
+            raise _cannot("write", self.path / name, error) from error
+
+    def close(self) -> None:
+        """Close the files; what was written stays."""
+        for file in self._files.values():
+            try:
+                file.close()
+            except OSError as error:
+                raise _cannot("close", self.path, error) from error
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, value: BaseException | None, tb: TracebackType | None) -> None:
+        self.close()
+
+
+class RunReader:
+    """Reads a run folder back; a last line cut short by a crash is left out, any other broken line is an error."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        if not (path / MANIFEST).is_file():
+            raise RunFolderError(f"{path} is no run folder: it has no {MANIFEST}; give a folder below runs/")
+
+    def manifest(self) -> Manifest:
+        """Return the manifest."""
+        try:
+            return msgspec.json.decode((self.path / MANIFEST).read_bytes(), type=Manifest)
+        except (OSError, msgspec.DecodeError) as error:
+            raise _cannot("read", self.path / MANIFEST, error) from error
+
+    def stages(self) -> tuple[StageLine, ...]:
+        """Return the finished stages in order."""
+        return tuple(self._lines("stages.jsonl", StageLine))
+
+    def seconds(self) -> Iterator[Second]:
+        """Yield the seconds in order of writing."""
+        return self._lines("seconds.jsonl", Second)
+
+    def usage(self) -> Iterator[UsageLine]:
+        """Yield the usage samples in order."""
+        return self._lines("usage.jsonl", UsageLine)
+
+    def events(self) -> tuple[Event, ...]:
+        """Return the events in order."""
+        return tuple(self._lines("events.jsonl", Event))
+
+    def _lines(self, name: str, kind: type[T]) -> Iterator[T]:
+        decoder = msgspec.json.Decoder(kind)
+        path = self.path / name
+        if not path.is_file():
+            raise RunFolderError(f"{path} is missing: the run folder is not whole")
+        with path.open("rb") as file:
+            for number, line in enumerate(file, start=1):
+                if not line.endswith(b"\n"):
+                    return  # the crash that cut this line also ended the file
+                try:
+                    yield decoder.decode(line)
+                except msgspec.DecodeError as error:
+                    raise RunFolderError(
+                        f"{path}, line {number}: {error}; the file was changed or is damaged"
+                    ) from error
+
+
+def seal(path: Path) -> dict[str, str]:
+    """Hash every file of a finished run folder into seal.json, atomically, and return the hashes by relative name."""
+    files = sorted(p for p in path.rglob("*") if p.is_file() and p.name != SEAL and not p.name.endswith(".part"))
+    hashes = {str(p.relative_to(path)): hashlib.sha256(p.read_bytes()).hexdigest() for p in files}
+    part = path / (SEAL + ".part")
+    try:
+        part.write_bytes(msgspec.json.format(msgspec.json.encode(hashes), indent=1) + b"\n")
+        part.replace(path / SEAL)
+    except OSError as error:
+        raise _cannot("write", path / SEAL, error) from error
+    return hashes
+
+
+def broken_seals(path: Path) -> tuple[str, ...]:
+    """Return the raw files (manifest and lines) that are not what the seal says; () also when there is no seal."""
+    sealed = path / SEAL
+    if not sealed.is_file():
+        return ()
+    hashes = msgspec.json.decode(sealed.read_bytes(), type=dict[str, str])
+    return tuple(
+        name
+        for name in (MANIFEST, *RAW)
+        if name in hashes
+        and (not (path / name).is_file() or hashlib.sha256((path / name).read_bytes()).hexdigest() != hashes[name])
+    )
+
+
+def point_latest(runs: Path, run: Path) -> None:
+    """Point `<runs>/latest` to a run, replacing the link at once."""
+    link, part = runs / "latest", runs / f".latest.{os.getpid()}"
+    try:
+        part.unlink(missing_ok=True)
+        part.symlink_to(run.name)
+        part.replace(link)
+    except OSError as error:
+        raise _cannot("write", link, error) from error
+
+
+def _cannot(verb: str, path: Path, error: Exception) -> RunFolderError:
+    why = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
+    return RunFolderError(f"cannot {verb} {path}: {why}; give a folder with room and write permission by --runs DIR")
