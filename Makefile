@@ -42,8 +42,8 @@ format: setup  ## Format all sources
 	cargo fmt --all
 
 bench: setup  ## Time of the pool, cost of the monitor
-	$(PY) benchmarks/pool.py
-	$(PY) benchmarks/monitor.py
+	$(PY) -m benchmarks.pool
+	$(PY) -m benchmarks.monitor
 
 clean:  ## Remove what was built or installed here (runs/ stays)
 	rm -rf .venv .twinload .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache

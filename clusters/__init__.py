@@ -1,0 +1,57 @@
+"""What is tested and how it is started: plan -> processes that are pinned, ready, watched and never left behind.
+
+command (what to run) -> preflight (can it?) -> child (one process) -> ready (does it answer?) -> start (all of it, as
+a context manager); record (what runs, on disk) and standing (what `twinload up` left running). `contract/` says what
+the reference pair answers, `go/` and `rust/` are its twins.
+
+Errors:
+
+* ClusterError
+  x CannotStart      nothing was started; carries all faults, each one of:
+    x UnknownTwin, PortTaken, AddressUnusable, BinaryMissing, CoresMissing, VariableMissing, FolderUnwritable
+  x Held             a run under way, or `twinload up`, has the clusters
+  x NotReady         an instance ended before it was ready, or was not ready in time
+  x RecordUnreadable the record of what runs is damaged
+"""
+
+from clusters.counters import fetch_counters, fetch_version
+from clusters.errors import (
+    AddressUnusable,
+    BinaryMissing,
+    CannotStart,
+    ClusterError,
+    CoresMissing,
+    FolderUnwritable,
+    Held,
+    NotReady,
+    PortTaken,
+    RecordUnreadable,
+    UnknownTwin,
+    VariableMissing,
+)
+from clusters.standing import InstanceState, recorded, status, stop_recorded
+from clusters.start import Clusters, Death, start_clusters
+
+__all__ = [
+    "AddressUnusable",
+    "BinaryMissing",
+    "CannotStart",
+    "ClusterError",
+    "Clusters",
+    "CoresMissing",
+    "Death",
+    "FolderUnwritable",
+    "Held",
+    "InstanceState",
+    "NotReady",
+    "PortTaken",
+    "RecordUnreadable",
+    "UnknownTwin",
+    "VariableMissing",
+    "fetch_counters",
+    "fetch_version",
+    "recorded",
+    "start_clusters",
+    "status",
+    "stop_recorded",
+]

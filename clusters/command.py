@@ -1,0 +1,114 @@
+"""What to run: a plan's command, environment and cores as they are for one instance. Pure.
+
+Templates name `{address} {host} {port} {name} {pool}`; any other brace stays as it is. `${NAME}` in an environment
+value or a header takes a variable of the starter's environment, so that a plan holds no secret.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+from records.instance import Instance
+from records.plan import InstancePlan, Plan, TwinPlan
+
+LOGS: Final = ".twinload/logs"
+MARK: Final = "TWINLOAD_MARK"  # by it a process is known as one that we started
+INHERITED: Final = ("PATH", "HOME", "USER", "LOGNAME", "LANG", "LC_ALL", "LC_CTYPE", "TZ", "TMPDIR")
+_TEMPLATE = re.compile(r"\{(address|host|port|name|pool)\}")
+_VARIABLE = re.compile(r"\$\{([A-Za-z_][A-Za-z0-9_]*)\}")
+
+
+@dataclass(frozen=True, slots=True)
+class Launch:
+    """All that starting (or, for an external twin, finding) one instance takes.
+
+    `argv` is () for an external instance; `program` is argv[0] resolved against the plan's folder, a bare name still
+    to be looked for in `env["PATH"]`. `missing` names environment variables that were asked for and are not set.
+    """
+
+    instance: Instance
+    twin: TwinPlan
+    argv: tuple[str, ...]
+    env: Mapping[str, str]
+    folder: Path
+    missing: tuple[str, ...] = ()
+
+    @property
+    def name(self) -> str:
+        """The instance's name."""
+        return self.instance.name
+
+    @property
+    def address(self) -> str:
+        """The instance's "host:port"."""
+        return self.instance.address or ""
+
+    @property
+    def log(self) -> Path | None:
+        """Where the instance's output goes; None when it is not started here."""
+        return self.folder / self.instance.log if self.instance.log else None
+
+
+def launches(plan: Plan, folder: Path, twins: tuple[str, ...], environ: Mapping[str, str]) -> tuple[Launch, ...]:
+    """Return what to start, in the plan's order."""
+    return tuple(
+        _launch(plan, name, instance, folder, environ)
+        for name, twin in plan.twins.items()
+        if name in twins
+        for instance in twin.instances
+    )
+
+
+def _launch(plan: Plan, twin_name: str, instance: InstancePlan, folder: Path, environ: Mapping[str, str]) -> Launch:
+    twin = plan.twins[twin_name]
+    known = _instance(twin_name, twin, instance)
+    if twin.start == "external":
+        return Launch(known, twin, (), {}, folder)
+    env = {name: environ[name] for name in INHERITED if name in environ}
+    missing: list[str] = []
+    for name, value in {**twin.env, **instance.env}.items():
+        env[name], absent = fill_variables(value, environ)
+        missing += absent
+    pool = folder / plan.pool.folder
+    argv = tuple(fill(part, instance.name, instance.address, pool) for part in instance.command or twin.command or ())
+    return Launch(known, twin, argv, env, folder, tuple(dict.fromkeys(missing)))
+
+
+def _instance(twin_name: str, twin: TwinPlan, instance: InstancePlan) -> Instance:
+    started = twin.start == "process"
+    return Instance(
+        name=instance.name,
+        role="target",
+        twin=twin_name,
+        address=instance.address,
+        scheme=twin.scheme,
+        serves=tuple(instance.serves),
+        cpu_set=tuple(twin.cpu_set),
+        cpus=twin.allotment_cores,
+        memory_limit_bytes=twin.memory,
+        watch="process" if started else "none",
+        log=f"{LOGS}/{instance.name}.log" if started else None,
+    )
+
+
+def split_address(address: str) -> tuple[str, int]:
+    """Return host (IPv6 without brackets) and port of "host:port"."""
+    host, port = address.rsplit(":", 1)
+    return host.strip("[]"), int(port)
+
+
+def fill(template: str, name: str, address: str, pool: Path) -> str:
+    """Fill one part of a command; braces that name nothing of ours stay."""
+    host, port = split_address(address)
+    values = {"address": address, "host": host, "port": str(port), "name": name, "pool": str(pool)}
+    return _TEMPLATE.sub(lambda match: values[match[1]], template)
+
+
+def fill_variables(text: str, environ: Mapping[str, str]) -> tuple[str, tuple[str, ...]]:
+    """Return a text with every `${NAME}` filled in, and the names that are not set (they become empty)."""
+    missing = tuple(name for name in _VARIABLE.findall(text) if name not in environ)
+    return _VARIABLE.sub(lambda match: environ.get(match[1], ""), text), missing

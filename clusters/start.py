@@ -1,0 +1,221 @@
+"""Starting the clusters: both twins up at once, ready, recorded, and gone when the block ends, however it ends.
+
+lock -> leftovers of a dead owner -> every fault at once -> processes, each recorded as it starts -> ready. Nothing is
+left behind by an exception (KeyboardInterrupt and SystemExit are two), and the kernel kills the instances of an owner
+that was killed itself. Signals are the caller's business; so is the thread: instances die with the one that starts
+them.
+"""
+
+from __future__ import annotations
+
+import os
+import secrets
+from collections.abc import Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass, replace
+from pathlib import Path
+from types import TracebackType
+from typing import Final, Self
+
+import psutil
+
+from clusters.ask import Asker
+from clusters.child import Child, Program, last_lines, stop_all
+from clusters.command import LOGS, MARK, Launch, launches
+from clusters.errors import CannotStart, ClusterError, FolderUnwritable, Held, UnknownTwin
+from clusters.preflight import faults_before_start, program_path
+from clusters.ready import Say, Waiting, wait_ready
+from clusters.record import Entry, Lock, read_entries, write_entries
+from clusters.standing import clean_leftovers, is_alive
+from records.instance import Instance
+from records.plan import Plan
+
+GRACE_S: Final = 5.0  # between SIGTERM and SIGKILL
+
+
+@dataclass(frozen=True, slots=True)
+class Death:
+    """An instance that ended while it should run: how, and the last lines of its log."""
+
+    name: str
+    how: str
+    log_tail: tuple[str, ...]
+
+    def __str__(self) -> str:
+        return "\n".join([f"{self.name} {self.how}", *(f"  | {line}" for line in self.log_tail)])
+
+
+class Clusters:
+    """Running instances; a context manager that stops them, unless they were started to stay."""
+
+    def __init__(self, folder: Path, lock: Lock, standing: tuple[Entry, ...], *, detach: bool) -> None:
+        self._folder = folder
+        self._lock = lock
+        self._standing = standing
+        self._detach = detach
+        self._mark = secrets.token_hex(8)
+        self._children: dict[str, Child] = {}
+        self._entries: list[Entry] = []
+        self._reported: set[str] = set()
+        self._recorded = False
+
+    @property
+    def instances(self) -> tuple[Instance, ...]:
+        """What was started (or found, for external twins), in the plan's order; also after it was stopped."""
+        return tuple(entry.instance for entry in self._entries)
+
+    def deaths(self) -> tuple[Death, ...]:
+        """Return the instances that ended since this was last asked; each is told once."""
+        new = []
+        for instance in self.instances:
+            child = self._children.get(instance.name)
+            ended = child.poll() if child is not None else None
+            if ended is not None and instance.name not in self._reported:
+                self._reported.add(instance.name)
+                log = self._folder / instance.log if instance.log else None
+                new.append(Death(instance.name, str(ended), last_lines(log)))
+        return tuple(new)
+
+    def stop(self, grace_s: float = GRACE_S) -> None:
+        """End every instance and its children; again, or half-started, does no harm."""
+        try:
+            stop_all(tuple(self._children.values()), grace_s)
+            self._children.clear()
+            self._forget()
+        finally:
+            self._lock.release()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, value: BaseException | None, tb: TracebackType | None) -> None:
+        if not self._detach:
+            self.stop()
+
+    def bring_up(self, what: Sequence[Launch], say: Say) -> None:
+        """Start and record what a plan names, and come back when all of it is ready.
+
+        Raises: ClusterError; what was started by then is for `stop`.
+        """
+        for launch in what:
+            self._start(launch)
+            instance = self._entries[-1].instance
+            where = f"process {instance.pid}" if launch.argv else "external"
+            say(f"{launch.name}: {where} at {launch.address}")
+        with ExitStack() as stack:
+            wait_ready([self._waiting(launch, stack) for launch in what], say)
+        if self._detach:
+            self._entries = [replace(entry, kept=True) for entry in self._entries]
+            self._write()
+            self._lock.release()
+
+    def _start(self, launch: Launch) -> None:
+        instance, token, mark = launch.instance, "", ""
+        if launch.argv and launch.log is not None:
+            program = _program(launch, self._mark)
+            _rotate(launch.log)
+            try:
+                child = Child.start(program, outlive=self._detach)
+            except OSError as error:
+                raise ClusterError(f"{launch.name} cannot be started: {error.strerror}") from error
+            self._children[launch.name] = child
+            token, mark = child.token, self._mark
+            instance = replace(instance, pid=child.pid, started=_create_time(child.pid))
+        self._entries.append(Entry(instance, launch.twin.ready, launch.argv, token, mark))
+        self._write()
+
+    def _waiting(self, launch: Launch, stack: ExitStack) -> Waiting:
+        asker = stack.enter_context(Asker(launch.twin, launch.address, self._folder))
+        child = self._children.get(launch.name)
+        return Waiting(
+            name=launch.name,
+            path=launch.twin.ready,
+            timeout_s=launch.twin.ready_timeout_s,
+            ask=lambda: asker.ask(launch.twin.ready),
+            ended=child.poll if child is not None else lambda: None,
+            log=launch.log,
+        )
+
+    def _forget(self) -> None:
+        if self._recorded:
+            if not self._lock.held:
+                self._lock = Lock(self._folder)
+            entries = (entry for entry in read_entries(self._folder) if entry not in self._entries)
+            write_entries(self._folder, tuple(entries))
+            self._recorded = False
+
+    def _write(self) -> None:
+        self._recorded = True
+        write_entries(self._folder, (*self._standing, *self._entries))
+
+
+def start_clusters(
+    plan: Plan, root: Path, *, twins: Sequence[str] | None = None, detach: bool = False, say: Say
+) -> Clusters:
+    """Start the instances of a plan and return them ready.
+
+    Args:
+        plan: what to start; twins with start = "external" are only waited for.
+        root: the plan's folder; commands, logs and records stand below it.
+        twins: names of twins, all when None.
+        detach: the instances stay when the block and this process end; `stop_recorded` ends them.
+        say: takes one line of progress at a time.
+    Raises: CannotStart with every fault there is; Held; NotReady; nothing runs after any of them.
+    """
+    folder = root.resolve()
+    lock = Lock(folder)
+    try:
+        standing = clean_leftovers(folder, say)
+        what = _checked(plan, folder, twins, standing)
+    except BaseException:
+        lock.release()
+        raise
+    clusters = Clusters(folder, lock, standing, detach=detach)
+    try:
+        clusters.bring_up(what, say)
+    except BaseException:
+        clusters.stop(grace_s=1.0)
+        raise
+    return clusters
+
+
+def _checked(plan: Plan, folder: Path, twins: Sequence[str] | None, standing: tuple[Entry, ...]) -> tuple[Launch, ...]:
+    chosen = tuple(plan.twins) if twins is None else tuple(twins)
+    unknown = tuple(
+        UnknownTwin(f"{name} is no twin of the plan; there are: {', '.join(plan.twins)}")
+        for name in chosen
+        if name not in plan.twins
+    )
+    what = launches(plan, folder, chosen, os.environ)
+    names = {launch.name for launch in what}
+    up = [entry.instance.name for entry in standing if entry.instance.name in names and is_alive(entry)]
+    if up:
+        raise Held(f"{', '.join(up)} up already, since `twinload up`; `twinload down` stops them")
+    faults = (*unknown, *faults_before_start(what, folder))
+    if faults:
+        raise CannotStart(faults)
+    return what
+
+
+def _program(launch: Launch, mark: str) -> Program:
+    path = program_path(launch)
+    if path is None or launch.log is None:
+        raise ClusterError(f"{launch.name}: {launch.argv[0]} is gone; check `command` in the plan")
+    return Program(path, launch.argv, {**launch.env, MARK: mark}, launch.folder, launch.instance.cpu_set, launch.log)
+
+
+def _rotate(log: Path) -> None:
+    """Begin a new log; the one before is kept beside it."""
+    try:
+        if log.exists():
+            log.replace(log.with_suffix(".log.1"))
+        log.touch()
+    except OSError as error:
+        raise FolderUnwritable(f"cannot write {log}: {error.strerror}; give {LOGS} write permission") from error
+
+
+def _create_time(pid: int) -> float | None:
+    try:
+        return psutil.Process(pid).create_time()
+    except psutil.Error:
+        return None
