@@ -1,0 +1,34 @@
+"""Are the answers the same? Pairs of answers are judged byte for byte before any load is sent.
+
+The step between clusters and load. One judge, several sources of pairs; replay is one of them:
+
+    plan + pool -> cases (what to ask) -> replay (both twins are asked) -> judge (equal, different, raced)
+    -> tally (counts, bounds, coverage) -> gate (pass or fail) -> record (kept under the key of what was compared)
+
+Pure: template, variants, cases, json_diff, judge, scrub, tally, render. At the edge: wire, replay, fingerprint, record.
+
+Errors:
+
+* ShadowError
+  x CaseError    the plan asks for requests that the pool or the workload cannot give
+  x TargetError  a twin cannot be asked: no instance, no binary, a variable that is not set, an address not allowed
+  x StoreError   a gate's record or its differences cannot be written
+"""
+
+from shadow.errors import CaseError, ShadowError, StoreError, TargetError
+from shadow.gate import Edge, gate_key, prove, run_gate
+from shadow.record import find as find_record
+from shadow.report import GateReport
+
+__all__ = [
+    "CaseError",
+    "Edge",
+    "GateReport",
+    "ShadowError",
+    "StoreError",
+    "TargetError",
+    "find_record",
+    "gate_key",
+    "prove",
+    "run_gate",
+]

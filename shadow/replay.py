@@ -1,0 +1,128 @@
+"""Replay: every case is asked at both twins, and both replies come back as a pair. One source of pairs among others.
+
+A few threads, each with connections of its own, take the cases in turn; instances that serve an endpoint take turns
+too. A pair that raced is asked again; the judge counts what still races. Pairs come in the order in which they are
+done, each with its case's number, so that results do not depend on it.
+"""
+
+from __future__ import annotations
+
+import queue
+import threading
+from collections.abc import Generator, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Final
+
+from records.instance import Instance
+from records.plan import Plan
+from shadow.answer import Case, Pair, raced
+from shadow.errors import TargetError
+from shadow.wire import Request, Target, Wire
+
+THREADS: Final = 4
+REPEATS: Final = 3
+"""How often a pair that raced is asked again."""
+
+
+@dataclass(frozen=True, slots=True)
+class Sides:
+    """Who answers for each endpoint, in both twins."""
+
+    baseline: Mapping[str, tuple[Target, ...]]
+    candidate: Mapping[str, tuple[Target, ...]]
+
+    def of(self, case: Case) -> tuple[Target, Target]:
+        """Return the two instances that a case is asked at; cases of consecutive numbers go round."""
+        one, two = self.baseline[case.endpoint], self.candidate[case.endpoint]
+        return one[case.number % len(one)], two[case.number % len(two)]
+
+
+def sides_of(plan: Plan, instances: Sequence[Instance], targets: Sequence[Target], endpoints: Sequence[str]) -> Sides:
+    """Return who answers for each endpoint.
+
+    Raises: TargetError when no running instance of a twin serves an endpoint.
+    """
+    serves = {instance.name: instance.serves for instance in instances}
+
+    def side(twin: str) -> dict[str, tuple[Target, ...]]:
+        found = {name: tuple(t for t in targets if t.twin == twin and name in serves[t.name]) for name in endpoints}
+        for name, of_it in found.items():
+            if not of_it:
+                raise TargetError(f"no running instance of twin {twin} serves {name}; start it with `twinload up`")
+        return found
+
+    return Sides(side(plan.baseline), side(plan.candidate))
+
+
+def replay(
+    cases: Iterable[Case], sides: Sides, *, timeout_s: float, environ: Mapping[str, str], threads: int = THREADS
+) -> Generator[Pair, None, None]:
+    """Yield a pair for each case; closing the iterator ends what is in flight.
+
+    Args:
+        timeout_s: what one answer may take, connecting included.
+        environ: where `${ENV}` of headers is taken from.
+    Raises: TargetError when a header names a variable that is not set.
+    """
+    crew = _Crew(cases, sides)
+    wires = [Wire(timeout_s=timeout_s, environ=environ) for _ in range(threads)]
+    hands = [threading.Thread(target=crew.work, args=(wire,), daemon=True, name="replay") for wire in wires]
+    for hand in hands:
+        hand.start()
+    try:
+        yield from crew.pairs(len(hands))
+    finally:
+        crew.stop.set()
+        for wire in wires:
+            wire.cut()
+        for hand in hands:
+            hand.join(timeout_s + 1.0)
+
+
+def ask_pair(case: Case, sides: Sides, wire: Wire) -> Pair:
+    """Ask one case at both twins, and again while it races."""
+    one, two = sides.of(case)
+    request = Request(case.method, case.target, case.headers, case.body)
+    asked = 0
+    while True:
+        asked += 1
+        baseline, candidate = wire.ask(one, request), wire.ask(two, request)
+        if asked > REPEATS or not raced(baseline, candidate):
+            return Pair(case, one.name, two.name, baseline, candidate, asked)
+
+
+class _Crew:
+    """What the threads share: the cases still to be asked, and the pairs that are done."""
+
+    def __init__(self, cases: Iterable[Case], sides: Sides) -> None:
+        self._todo = iter(cases)
+        self._sides = sides
+        self._lock = threading.Lock()
+        self._done: queue.SimpleQueue[Pair | Exception | None] = queue.SimpleQueue()
+        self.stop = threading.Event()
+
+    def work(self, wire: Wire) -> None:
+        """Ask until no case is left; the body of a thread."""
+        try:
+            while not self.stop.is_set() and (case := self._next()) is not None:
+                self._done.put(ask_pair(case, self._sides, wire))
+        except Exception as error:  # the edge of the thread: told to the one who waits
+            self._done.put(error)
+        finally:
+            wire.close()
+            self._done.put(None)
+
+    def pairs(self, hands: int) -> Iterator[Pair]:
+        """Yield what is done until every thread has ended."""
+        while hands:
+            found = self._done.get()
+            if found is None:
+                hands -= 1
+            elif isinstance(found, Exception):
+                raise found
+            else:
+                yield found
+
+    def _next(self) -> Case | None:
+        with self._lock:
+            return next(self._todo, None)

@@ -1,0 +1,181 @@
+"""The tally: pairs go in one by one, from whatever source, and a report comes out. Pure, no clock.
+
+A gate passes when of every endpoint N pairs were compared and every kind met every tier that it was planned for, when
+nothing differs and nothing stayed without an answer, when every race was resolved, and when the baseline answered
+every valid request as the plan expects: two equal failures prove nothing.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Final, NamedTuple
+
+from scipy.special import betaincinv
+
+from records.plan import Expect
+from shadow.answer import Case, Pair, Reply, Unanswered
+from shadow.finding import Finding, What, make_finding
+from shadow.judge import Difference, Raced, judge
+from shadow.report import Coverage, EndpointCount, GateReport
+from shadow.scrub import Scrubber
+
+FINDINGS: Final = 20
+"""Findings kept per endpoint, kind and sort; more are counted."""
+CONFIDENCE: Final = 0.95
+
+
+class Need(NamedTuple):
+    """What must have been compared at least once."""
+
+    endpoint: str
+    kind: str
+    tier: str
+
+
+class _Place(NamedTuple):
+    endpoint: str
+    kind: str
+    tier: str
+    status_class: str
+
+
+def rate_bound(mismatches: int, pairs: int) -> float | None:
+    """Return the upper limit of a mismatch rate at 95 %, one-sided; None without pairs.
+
+    3 ÷ pairs for no mismatch (the rule of three, slightly above the exact limit), else Clopper and Pearson's exact
+    limit: the rate at which so few mismatches or fewer would be seen in 5 of 100 gates.
+    """
+    if pairs == 0:
+        return None
+    if mismatches == 0:
+        return min(1.0, 3 / pairs)
+    if mismatches == pairs:
+        return 1.0
+    return float(betaincinv(mismatches + 1, pairs - mismatches, CONFIDENCE))
+
+
+def needs_of(cases: Iterable[Case]) -> frozenset[Need]:
+    """Return what cases promise to cover."""
+    return frozenset(Need(case.endpoint, case.kind, case.tier) for case in cases)
+
+
+class Tally:
+    """Counts pairs; `add` judges one, `report` closes."""
+
+    def __init__(
+        self, *, wanted: Mapping[str, int], needs: Iterable[Need], headers: Iterable[str], scrubber: Scrubber
+    ) -> None:
+        self._wanted = dict(wanted)
+        self._needs = frozenset(needs)
+        self._headers = tuple(headers)
+        self._scrubber = scrubber
+        self._counts: Counter[tuple[str, str]] = Counter()
+        self._pairs: Counter[_Place] = Counter()
+        self._mismatches: Counter[_Place] = Counter()
+        self._findings: list[tuple[int, Finding]] = []
+        self._kept: Counter[tuple[str, str, str]] = Counter()
+        self._withheld = 0
+
+    def add(self, pair: Pair) -> Finding | None:
+        """Judge a pair and count it; return the finding when it is one and is kept."""
+        case = pair.case
+        verdict = judge(pair.baseline, pair.candidate, headers=self._headers)
+        if pair.asked > 1 or isinstance(verdict, Raced):
+            self._counts[case.endpoint, "raced"] += 1
+        if isinstance(verdict, Raced):
+            self._counts[case.endpoint, "unresolved"] += 1
+            return self._keep(pair, "raced", "")
+        place = _Place(case.endpoint, case.kind, case.tier, status_class(pair.baseline))
+        self._pairs[place] += 1
+        surprise = unexpected(case.expect, pair.baseline)
+        self._counts[case.endpoint, "unexpected"] += surprise is not None
+        if isinstance(verdict, Difference):
+            self._mismatches[place] += 1
+            self._counts[case.endpoint, "mismatches"] += 1
+            self._counts[case.endpoint, "unanswered"] += verdict.unanswered is not None
+            return self._keep(pair, "difference", surprise or "")
+        self._counts[case.endpoint, "matched"] += 1
+        return self._keep(pair, "unexpected", surprise) if surprise else None
+
+    @property
+    def unanswered(self) -> int:
+        """Pairs so far in which a twin gave no answer."""
+        return sum(count for (_, what), count in self._counts.items() if what == "unanswered")
+
+    @property
+    def against(self) -> int:
+        """Pairs so far that keep the gate from passing."""
+        return sum(count for (_, what), count in self._counts.items() if what in _AGAINST)
+
+    def report(
+        self, *, utc: str, baseline: str, candidate: str, stopped: str = "", not_replayed: tuple[str, ...] = ()
+    ) -> GateReport:
+        """Return what was found; `stopped` says why not all pairs were asked, empty when they were."""
+        endpoints = tuple(self._endpoint(name) for name in self._wanted)
+        why = (*([stopped] if stopped else []), *self._reasons(endpoints))
+        return GateReport(
+            utc, baseline, candidate, not why, why, endpoints,
+            tuple(Coverage(*place, n, self._mismatches[place]) for place, n in sorted(self._pairs.items())),
+            tuple(finding for _, finding in sorted(self._findings, key=lambda kept: kept[0])),
+            self._withheld, not_replayed,
+        )  # fmt: skip
+
+    def _endpoint(self, name: str) -> EndpointCount:
+        counts = {what: self._counts[name, what] for what in (*_AGAINST, "matched", "raced")}
+        mismatches = counts["mismatches"]
+        compared = counts["matched"] + mismatches
+        return EndpointCount(
+            name, self._wanted[name], compared, counts["matched"], mismatches, counts["unanswered"],
+            counts["unexpected"], counts["raced"], counts["unresolved"], rate_bound(mismatches, compared),
+        )  # fmt: skip
+
+    def _reasons(self, endpoints: tuple[EndpointCount, ...]) -> Iterator[str]:
+        if not endpoints:
+            yield "no endpoint was compared"
+        for e in endpoints:
+            if e.mismatches:
+                silent = f" ({e.unanswered} without an answer)" if e.unanswered else ""
+                yield f"{e.endpoint}: {e.mismatches:,} of {e.compared:,} differ{silent}"
+            if e.unexpected:
+                yield f"{e.endpoint}: {e.unexpected:,} valid requests were not answered by the baseline as expected"
+            if e.unresolved:
+                yield f"{e.endpoint}: {e.unresolved:,} pairs raced to the end: the twins never saw the same state"
+            if e.compared < e.wanted:
+                yield f"{e.endpoint}: {e.compared:,} pairs were compared, {e.wanted:,} are wanted"
+        met = {Need(*place[:3]) for place in self._pairs}
+        missed = sorted(self._needs - met)
+        if missed:
+            first = "; ".join(f"{need.endpoint}, {need.kind}, tier {need.tier}" for need in missed[:5])
+            more = f" and {len(missed) - 5} more" if len(missed) > 5 else ""
+            yield f"never compared: {first}{more}"
+
+    def _keep(self, pair: Pair, what: What, note: str) -> Finding | None:
+        self._kept[pair.case.endpoint, pair.case.kind, what] += 1
+        if self._kept[pair.case.endpoint, pair.case.kind, what] > FINDINGS:
+            self._withheld += 1
+            return None
+        finding = make_finding(pair, what, note, self._headers, self._scrubber)
+        self._findings.append((pair.case.number, finding))
+        return finding
+
+
+_AGAINST: Final = ("mismatches", "unanswered", "unexpected", "unresolved")
+
+
+def status_class(reply: Reply) -> str:
+    """Return "2xx" … for an answer, "none" where none came."""
+    return "none" if isinstance(reply, Unanswered) else f"{reply.status // 100}xx"
+
+
+def unexpected(expect: Expect | None, reply: Reply) -> str | None:
+    """Return what an answer has that the plan does not expect; None when all is well or nothing is expected."""
+    if expect is None or isinstance(reply, Unanswered):
+        return None
+    if reply.status != expect.status:
+        return f"the baseline answered {reply.status}, the plan expects {expect.status}"
+    for name, value in expect.headers.items():
+        found = reply.header(name.lower())
+        if found is None or (found != value and not found.startswith(f"{value};")):
+            return f"the baseline's header {name.lower()} is {found or 'absent'}, the plan expects {value}"
+    return None
