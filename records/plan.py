@@ -15,7 +15,7 @@ from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Fie
 _BYTES = {"B": 1, "KiB": 1 << 10, "MiB": 1 << 20, "GiB": 1 << 30}
 _ADDRESS = re.compile(r"^(?P<host>\[[0-9a-fA-F:.]+\]|[A-Za-z0-9._-]+):(?P<port>[0-9]{1,5})$")
 _NAME = re.compile(r"^[A-Za-z0-9][A-Za-z0-9_-]{0,62}$")
-_COLUMN = re.compile(r"\{([^{}]*)\}")
+_COLUMN = re.compile(r"(?<!\$)\{([a-z_0-9]+)\}")  # ${NAME} is an environment variable
 
 
 def _name(value: str) -> str:
@@ -156,9 +156,7 @@ class WorkloadEntry(_Section):
     def columns(self) -> tuple[str, ...]:
         """The pool columns that the templates name."""
         texts = [self.path, *self.headers.values(), self.body or ""]
-        return tuple(
-            dict.fromkeys(c for text in texts for c in _COLUMN.findall(text) if re.fullmatch(r"[a-z_0-9]+", c))
-        )
+        return tuple(dict.fromkeys(c for text in texts for c in _COLUMN.findall(text)))
 
 
 class SwarmPlan(_Section):
