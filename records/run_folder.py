@@ -67,12 +67,15 @@ class RunWriter:
             raise _cannot("write", self.path / name, error) from error
 
     def close(self) -> None:
-        """Close the files; what was written stays."""
+        """Close every file; what was written stays. The first failure is raised, once all are closed."""
+        failed: OSError | None = None
         for file in self._files.values():
             try:
                 file.close()
             except OSError as error:
-                raise _cannot("close", self.path, error) from error
+                failed = failed or error
+        if failed is not None:
+            raise _cannot("close", self.path, failed) from failed
 
     def __enter__(self) -> Self:
         return self

@@ -1,0 +1,75 @@
+"""All results of a run in one place, computed once, drawn and told by many. Pure."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from analysis import setting
+from analysis.curve import Curve, curves_of
+from analysis.ratio import Ratios, ratios_of
+from analysis.run import RunData
+from analysis.same_load import Memory, SameLoad, same_load
+from analysis.saturation import Saturation, saturation_of
+
+
+@dataclass(frozen=True, slots=True)
+class Findings:
+    """What a run found, keyed by (twin, endpoint) or by endpoint; None where nothing can be said."""
+
+    run: RunData
+    baseline: str
+    candidate: str
+    curves: dict[tuple[str, str], Curve]
+    saturation: dict[tuple[str, str], Saturation | None]
+    same_load: dict[str, SameLoad | None]
+    ratios: dict[str, Ratios]
+
+    @property
+    def twins(self) -> tuple[str, str]:
+        """The baseline and the candidate."""
+        return self.baseline, self.candidate
+
+    @property
+    def endpoints(self) -> tuple[str, ...]:
+        """The sweeps, in the plan's order."""
+        return self.run.endpoints
+
+    @property
+    def loops(self) -> tuple[str, ...]:
+        """The loops that the measured points were driven by: closed, open, or both."""
+        return tuple(sorted({point.loop for curve in self.curves.values() for point in curve.points}))
+
+    def label(self, twin: str) -> str:
+        """Return a twin's name for people."""
+        return setting.label_of(self.run.plan, twin)
+
+
+def find(run: RunData) -> Findings:
+    """Return the results of a run."""
+    baseline, candidate = run.plan.baseline, run.plan.candidate
+    curves = curves_of(run)
+    saturation = {key: saturation_of(curve) for key, curve in curves.items()}
+    same = {
+        endpoint: same_load(
+            curves[baseline, endpoint],
+            curves[candidate, endpoint],
+            memory_of(run, baseline, endpoint),
+            memory_of(run, candidate, endpoint),
+        )
+        for endpoint in run.endpoints
+    }
+    ratios = {
+        endpoint: ratios_of(saturation[baseline, endpoint], saturation[candidate, endpoint], same[endpoint])
+        for endpoint in run.endpoints
+    }
+    return Findings(run, baseline, candidate, curves, saturation, same, ratios)
+
+
+def memory_of(run: RunData, twin: str, endpoint: str) -> Memory:
+    """Return what the instances of a twin that serve an endpoint may use, and used before any load."""
+    instances = run.manifest.instances
+    positions = setting.serving(instances, twin, endpoint, run.plan)
+    return Memory(
+        setting.twin_memory_bytes(instances, positions, run.plan, twin),
+        setting.sum_or_none([run.idle_memory_bytes[i] for i in positions]),
+    )

@@ -1,0 +1,230 @@
+"""What all pictures share: size, type, the colour of each twin, how spread, doubt and absence are drawn."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any, Final
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.layout_engine import ConstrainedLayoutEngine
+from matplotlib.lines import Line2D
+from matplotlib.patches import Patch
+from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
+
+from analysis.curve import BlockPoint, CurvePoint
+from analysis.findings import Findings
+from analysis.published import endpoint_title
+from analysis.summary import pairs_measured
+
+WIDTH_IN: Final = 16.0
+SETTINGS: Final[Any] = {
+    "figure.dpi": 100, "savefig.dpi": 100, "font.size": 13, "axes.titlesize": 15, "axes.labelsize": 13,
+    "xtick.labelsize": 12, "ytick.labelsize": 12, "legend.fontsize": 12, "figure.titlesize": 17,
+    "font.family": "DejaVu Sans", "axes.spines.top": False, "axes.spines.right": False, "axes.grid": True,
+    "grid.color": "#dddddd", "grid.linewidth": 0.8, "axes.axisbelow": True, "lines.linewidth": 2.2,
+    "lines.markersize": 8, "legend.frameon": False, "svg.hashsalt": "twinload", "axes.titlelocation": "left",
+}  # fmt: skip
+# Okabe and Ito's palette: told apart by readers with any colour vision.
+BLUE: Final = "#0072B2"
+VERMILLION: Final = "#D55E00"
+GREEN: Final = "#009E73"
+PURPLE: Final = "#CC79A7"
+GREY: Final = "#666666"
+_COLUMNS: Final = 3
+
+
+@dataclass(frozen=True, slots=True)
+class Look:
+    """How a twin looks in every picture."""
+
+    twin: str
+    label: str
+    colour: str
+    marker: str
+
+
+def looks(findings: Findings) -> tuple[Look, Look]:
+    """Return the look of the baseline and of the candidate."""
+    return (
+        Look(findings.baseline, findings.label(findings.baseline), BLUE, "o"),
+        Look(findings.candidate, findings.label(findings.candidate), VERMILLION, "s"),
+    )
+
+
+def new_figure(findings: Findings, title: str, height_in: float) -> Figure:
+    """Return an empty figure with its title and, below it, which run it shows."""
+    figure = Figure(figsize=(WIDTH_IN, height_in), layout=ConstrainedLayoutEngine(w_pad=0.14, h_pad=0.1, wspace=0.02))
+    figure.suptitle(f"{title}\n{origin(findings)}", x=0.01, ha="left")
+    return figure
+
+
+def origin(findings: Findings) -> str:
+    """Return which run a picture shows and how it was made, in a line."""
+    pairs = pairs_measured(findings)
+    parts = [findings.run.manifest.run_id, loop_text(findings), "1 pair" if pairs == 1 else f"{pairs} pairs of blocks"]
+    if findings.run.partial is not None:
+        parts.append("PARTIAL RUN")
+    return " · ".join(part for part in parts if part)
+
+
+def loop_text(findings: Findings) -> str:
+    """Return the loop that drove the load, "" before any stage."""
+    return " and ".join(f"{loop} loop" for loop in findings.loops)
+
+
+def time_text(findings: Findings) -> str:
+    """Return what a time in a picture counts from."""
+    texts = {
+        "closed": "closed loop: service time, from the actual send",
+        "open": "open loop: latency, from the intended start",
+    }
+    return "; ".join(texts[loop] for loop in findings.loops)
+
+
+def panels(figure: Figure, findings: Findings) -> dict[str, Axes]:
+    """Return one panel an endpoint, at most three beside each other."""
+    endpoints = findings.endpoints
+    columns = min(len(endpoints), _COLUMNS)
+    rows = math.ceil(len(endpoints) / columns)
+    found: dict[str, Axes] = {}
+    for number, endpoint in enumerate(endpoints):
+        axes = figure.add_subplot(rows, columns, number + 1)
+        axes.set_title(endpoint_title(endpoint))
+        found[endpoint] = axes
+    return found
+
+
+def height_for(findings: Findings, row_in: float, rest_in: float) -> float:
+    """Return a figure's height for its rows of panels."""
+    return row_in * math.ceil(len(findings.endpoints) / _COLUMNS) + rest_in
+
+
+def plain_numbers(axes: Axes, *, x: bool = True, y: bool = True) -> None:
+    """Write the numbers of linear axes in full, thousands apart."""
+    text = FuncFormatter(lambda value, _: f"{value:,.10g}")
+    if x:
+        axes.xaxis.set_major_formatter(text)
+    if y:
+        axes.yaxis.set_major_formatter(text)
+
+
+def log_times(axes: Axes) -> None:
+    """Make the vertical axis logarithmic, with 1, 2 and 5 of every decade written in full."""
+    axes.set_yscale("log")
+    axes.yaxis.set_major_locator(LogLocator(10, subs=(1.0, 2.0, 5.0)))
+    axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:,.10g}"))
+    axes.yaxis.set_minor_formatter(NullFormatter())
+
+
+def no_data(axes: Axes, why: str) -> None:
+    """Say in an empty panel what is missing."""
+    axes.text(0.5, 0.5, why, transform=axes.transAxes, ha="center", va="center", color=GREY, wrap=True)
+    axes.set_xticks([])
+    axes.set_yticks([])
+
+
+def draw_series(
+    axes: Axes,
+    points: Sequence[CurvePoint],
+    look: Look,
+    read: Callable[[CurvePoint], float | None],
+    *,
+    read_block: Callable[[BlockPoint], float | None] | None = None,
+    line: str = "-",
+) -> None:
+    """Draw a value against offered rate: valid points joined, invalid stages hollow and crossed, the spread behind.
+
+    The spread is a band from the lowest to the highest block, with every block's own point faint in it. Without
+    `read_block` there is no spread, and only points without any valid stage are marked.
+    """
+    known = [(p, value) for p in points if (value := read(p)) is not None]
+    valid = [(p.offered_rps, value) for p, value in known if p.valid]
+    bad = [(p.offered_rps, value) for p, value in known if not p.valid]
+    if read_block is not None:
+        _draw_spread(axes, points, look, read_block)
+        blocks = [block for point in points for block in point.by_block if not block.valid]
+        bad = [(block.offered_rps, value) for block in blocks if (value := read_block(block)) is not None] or bad
+    if valid:
+        axes.plot(*zip(*valid, strict=True), color=look.colour, marker=look.marker, linestyle=line, zorder=3)
+    if bad:
+        draw_invalid(axes, bad, look)
+
+
+def draw_invalid(axes: Axes, at: Sequence[tuple[float, float]], look: Look) -> None:
+    """Mark invalid points: the twin's marker hollow, with a cross in it."""
+    xs, ys = zip(*at, strict=True)
+    axes.plot(
+        xs,
+        ys,
+        look.marker,
+        markerfacecolor="white",
+        markeredgecolor=look.colour,
+        markersize=11,
+        zorder=4,
+        gid="invalid",
+    )
+    axes.plot(xs, ys, "x", color=look.colour, markersize=7, zorder=5)
+
+
+def has_invalid(findings: Findings) -> bool:
+    """Say whether a measured stage is invalid."""
+    points = (point for curve in findings.curves.values() for point in curve.points)
+    return any(not block.valid for point in points for block in point.by_block)
+
+
+def twin_keys(findings: Findings) -> list[Line2D | Patch]:
+    """Return the legend's entries for both twins and, where there are any, for invalid points."""
+    keys: list[Line2D | Patch] = [
+        Line2D([], [], color=look.colour, marker=look.marker, label=look.label) for look in looks(findings)
+    ]
+    if has_invalid(findings):
+        keys.append(invalid_key())
+    return keys
+
+
+def invalid_key() -> Line2D:
+    """Return the legend's entry for invalid points."""
+    return Line2D(
+        [], [], color=GREY, marker="$\\otimes$", markersize=13, linestyle="", label="invalid stage, not counted"
+    )
+
+
+def spread_keys() -> list[Line2D | Patch]:
+    """Return the legend's entries for the spread over blocks."""
+    return [
+        Patch(color=GREY, alpha=0.25, label="lowest to highest block"),
+        Line2D([], [], color=GREY, marker="o", markersize=5, alpha=0.5, linestyle="", label="single block"),
+    ]
+
+
+def add_legend(figure: Figure, keys: Sequence[Line2D | Patch], *, columns: int = 6) -> None:
+    """Put one legend below all panels."""
+    figure.legend(handles=list(keys), loc="outside lower center", ncols=min(columns, max(len(keys), 1)))
+
+
+def _draw_spread(
+    axes: Axes, points: Sequence[CurvePoint], look: Look, read: Callable[[BlockPoint], float | None]
+) -> None:
+    rows: list[tuple[float, float, float]] = []
+    for point in points:
+        if not point.valid:
+            continue
+        values = [value for block in point.counted if (value := read(block)) is not None]
+        axes.plot(
+            [point.offered_rps] * len(values),
+            values,
+            look.marker,
+            color=look.colour,
+            alpha=0.35,
+            markersize=5,
+            zorder=2,
+        )
+        if len(values) > 1:
+            rows.append((point.offered_rps, min(values), max(values)))
+    if len(rows) > 1:
+        at, low, high = np.array(rows).T
+        axes.fill_between(at, low, high, color=look.colour, alpha=0.18, linewidth=0, zorder=1)

@@ -1,0 +1,80 @@
+"""summary.md: the result of a run for a pull request. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Final
+
+from analysis.findings import Findings
+from analysis.plots import style
+from analysis.published import SOURCE
+from analysis.report.words import UNKNOWN, StageRow, headline_rows, missing, stage_rows
+from analysis.summary import Provenance, Summary
+
+_STAGE_HEAD: Final = (
+    "twin", "endpoint", "offered /s", "achieved /s", "p50 ms", "p99 ms", "CPU cores", "memory MiB", "blocks",
+    "judgement",
+)  # fmt: skip
+
+
+def markdown_of(findings: Findings, summary: Summary) -> str:
+    """Return the text."""
+    baseline, candidate = findings.label(findings.baseline), findings.label(findings.candidate)
+    rows = stage_rows(findings)
+    head = ("figure", f"{candidate} ÷ {baseline}", "spread", "pairs", f"{baseline} → {candidate}", "published", "scope")
+    ratios = [
+        (row.what, _bold(row.measured), row.spread, str(row.pairs), row.behind, row.published, row.scope)
+        for row in headline_rows(findings)
+    ]
+    parts = [
+        f"# {candidate} against {baseline}: {escape(summary.run.run_id)}{' (partial)' if summary.run.partial else ''}",
+        *[f"> {escape(text)}" for text in missing(findings, summary)],
+        table(head, ratios),
+        f"Times: {style.time_text(findings) or 'none measured'}. Published figures: {SOURCE}.",
+        _counts(rows),
+        table(_STAGE_HEAD, [_stage(row) for row in rows]),
+        _provenance(summary.run),
+    ]
+    return "\n\n".join(part for part in parts if part) + "\n"
+
+
+def table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+    """Return a Markdown table, "" without rows."""
+    if not rows:
+        return ""
+    lines = [head, ["---"] * len(head), *rows]
+    return "\n".join(f"| {' | '.join(cell if cell == '---' else escape(cell) for cell in line)} |" for line in lines)
+
+
+def escape(text: str) -> str:
+    """Return text that cannot break a table or become markup; our own emphasis stays."""
+    for mark, safe in (("&", "&amp;"), ("<", "&lt;"), ("|", "\\|"), ("\n", " ")):
+        text = text.replace(mark, safe)
+    return text
+
+
+def _bold(text: str) -> str:
+    return text if text == UNKNOWN else f"**{text}**"
+
+
+def _counts(rows: Sequence[StageRow]) -> str:
+    valid = sum(row.valid for row in rows)
+    return f"Stages: {valid} of {len(rows)} points valid." if rows else ""
+
+
+def _stage(row: StageRow) -> tuple[str, ...]:
+    p50, _, p99, _ = row.times
+    return (row.twin, row.endpoint, row.offered, row.achieved, p50, p99, row.cpu, row.memory, row.blocks, _judged(row))
+
+
+def _judged(row: StageRow) -> str:
+    if not row.why:
+        return row.judgement
+    return f"{row.judgement}{', without ' if row.valid else ': '}{'; '.join(row.why)}"
+
+
+def _provenance(run: Provenance) -> str:
+    commit = f"{run.commit[:12]}{' with changes' if run.dirty else ''}" if run.commit else "unknown"
+    host = f"{run.host.hostname} ({run.host.cpu_model}, {run.host.cpus} CPUs)"
+    load = f"{run.sender}, {run.seats} seats, {run.pool.users:,} pool users"
+    return escape(f"Commit {commit}; host {host}; {load}; plan {run.plan_digest[:12]}.")

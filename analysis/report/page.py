@@ -1,0 +1,51 @@
+"""index.html: the report as one page that needs nothing else: no script, no link, pictures inside. Pure."""
+
+from __future__ import annotations
+
+import base64
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Final
+
+import jinja2
+
+from analysis.findings import Findings
+from analysis.plots import style
+from analysis.published import SOURCE
+from analysis.report.words import headline_rows, missing, stage_rows
+from analysis.summary import Summary
+
+_TEMPLATE: Final = Path(__file__).with_name("page.html.j2")
+_CAPTIONS: Final = {
+    "headline.png": "The ratios, measured and published",
+    "saturation.png": "Achieved against offered rate",
+    "latency.png": "Percentiles against offered rate",
+    "cpu.png": "CPU of each instance",
+    "memory.png": "Memory of each instance",
+    "timeline.png": "The run second by second",
+    "spectrum.png": "All percentiles, at the same load and past saturation",
+}
+
+
+def page_of(findings: Findings, summary: Summary, pictures: Mapping[str, bytes]) -> str:
+    """Return the page; `pictures` are PNG by file name."""
+    environment = jinja2.Environment(autoescape=True, undefined=jinja2.StrictUndefined, trim_blocks=True)
+    template = environment.from_string(_TEMPLATE.read_text(encoding="utf-8"))
+    return template.render(
+        summary=summary,
+        run=summary.run,
+        gate=summary.gate,
+        baseline=findings.label(findings.baseline),
+        candidate=findings.label(findings.candidate),
+        notes=missing(findings, summary),
+        headline=headline_rows(findings),
+        stages=stage_rows(findings),
+        events=findings.run.events,
+        times=style.time_text(findings) or "none measured",
+        source=SOURCE,
+        pictures=[
+            (name, caption, base64.b64encode(pictures[name]).decode())
+            for name, caption in _CAPTIONS.items()
+            if name in pictures
+        ],
+    )

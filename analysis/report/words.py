@@ -1,0 +1,148 @@
+"""Figures in words and table rows, told alike by the page and the Markdown. Pure."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Final
+
+from analysis.findings import Findings
+from analysis.plots.headline import Row, ratio_text, rows_of
+from analysis.ratio import Ratio
+from analysis.summary import Summary
+
+UNKNOWN: Final = "–"
+
+
+@dataclass(frozen=True, slots=True)
+class HeadlineRow:
+    """A line of the headline's table."""
+
+    what: str
+    measured: str
+    spread: str
+    pairs: int
+    behind: str
+    published: str
+    scope: str
+    note: str
+
+
+@dataclass(frozen=True, slots=True)
+class StageRow:
+    """A line of the stages' table: one offered rate of one twin, merged over its blocks."""
+
+    twin: str
+    endpoint: str
+    offered: str
+    achieved: str
+    samples: str
+    blocks: str
+    times: tuple[str, str, str, str]
+    failed: str
+    cpu: str
+    memory: str
+    generator: str
+    valid: bool
+    judgement: str
+    why: tuple[str, ...]
+
+
+def headline_rows(findings: Findings) -> tuple[HeadlineRow, ...]:
+    """Return the ratios candidate ÷ baseline, measured and published."""
+    rows = []
+    for row in rows_of(findings):
+        published = row.published
+        rows.append(
+            HeadlineRow(
+                what=row.name.replace("\n", " "),
+                measured=UNKNOWN if row.ratio is None else ratio_text(row.ratio),
+                spread=_spread(row.ratio),
+                pairs=0 if row.ratio is None else row.ratio.pairs,
+                behind=row.behind or UNKNOWN,
+                published=UNKNOWN if published is None else f"{published.ratio:.2f}×",
+                scope="" if published is None else f"{published.what}, {published.scope}",
+                note=_note(row),
+            )
+        )
+    return tuple(rows)
+
+
+def stage_rows(findings: Findings) -> tuple[StageRow, ...]:
+    """Return every point of every curve."""
+    rows = []
+    for endpoint in findings.endpoints:
+        for twin in findings.twins:
+            for point in findings.curves[twin, endpoint].points:
+                q = point.quantiles
+                saturated = point.valid and all(block.past_saturation for block in point.counted)
+                rows.append(
+                    StageRow(
+                        twin=findings.label(twin),
+                        endpoint=endpoint,
+                        offered=number(point.offered_rps),
+                        achieved=number(point.achieved_rps),
+                        samples=number(point.samples),
+                        blocks=f"{point.blocks} of {len(point.by_block)}",
+                        times=(number(q.p50_ms), number(q.p90_ms), number(q.p99_ms), number(q.p999_ms)),
+                        failed=percent(point.failed_ratio),
+                        cpu=number(_sum(point.cpu_cores)),
+                        memory=number(None if (m := _sum(point.memory_bytes)) is None else m / (1 << 20)),
+                        generator=number(point.generator_cpu_percent),
+                        valid=point.valid,
+                        judgement=("past saturation" if saturated else "valid") if point.valid else "invalid",
+                        why=point.why,
+                    )
+                )
+    return tuple(rows)
+
+
+def missing(findings: Findings, summary: Summary) -> tuple[str, ...]:
+    """Return in sentences what the report lacks and what a reader must know."""
+    texts = []
+    if summary.run.partial:
+        texts.append(f"Partial run: {summary.run.partial_reason}.")
+    if not any(curve.points for curve in findings.curves.values()):
+        texts.append("No stage was measured: there are no curves, ratios or percentiles.")
+    else:
+        for endpoint in findings.endpoints:
+            if findings.same_load[endpoint] is None:
+                texts.append(
+                    f"{endpoint}: no offered rate that both twins carry in valid stages, so no same-load figures."
+                )
+            for twin in findings.twins:
+                saturation = findings.saturation[twin, endpoint]
+                if saturation is None:
+                    texts.append(f"{endpoint}: no valid stage of {findings.label(twin)}.")
+                elif saturation.at_least:
+                    texts.append(
+                        f"{endpoint}: {findings.label(twin)} was not saturated in every block: "
+                        "its saturation throughput is a lower bound."
+                    )
+    return (*texts, *(f"{note[:1].upper()}{note[1:]}." for note in summary.run.notes))
+
+
+def number(value: float | None) -> str:
+    """Return a number with three digits that count, thousands apart; a dash for what is unknown."""
+    if value is None:
+        return UNKNOWN
+    return f"{value:,.0f}" if abs(value) >= 100 else f"{value:.3g}"
+
+
+def percent(ratio: float | None) -> str:
+    """Return a ratio in percent."""
+    return UNKNOWN if ratio is None else f"{100 * ratio:.2f} %"
+
+
+def _note(row: Row) -> str:
+    if row.ratio is not None:
+        return row.ratio.note
+    return "neither twin was saturated, or no pair has both" if row.behind else "not measured"
+
+
+def _spread(ratio: Ratio | None) -> str:
+    return UNKNOWN if ratio is None or ratio.lo is None or ratio.hi is None else f"{ratio.lo:.2f} to {ratio.hi:.2f}"
+
+
+def _sum(values: dict[str, float | None]) -> float | None:
+    known = [value for value in values.values() if value is not None]
+    return sum(known) if known and len(known) == len(values) else None

@@ -1,0 +1,82 @@
+"""The same-load comparison: what both twins cost at the highest offered rate that both carry. Pure.
+
+A twin carries a rate when its point there is valid and achieved >= 97 % of it (open loop: 99 %) in good answers.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from analysis.curve import BlockPoint, Curve, CurvePoint, mean_or_none
+from analysis.intervals import Interval, mean_interval
+from analysis.validity import carried
+
+
+@dataclass(frozen=True, slots=True)
+class TwinAtLoad:
+    """One twin at the common rate, over the instances that serve the endpoint.
+
+    Percent of CPU and memory are of the twin's allotment; `cpu_s_per_1k` is CPU seconds per 1,000 answers, failed ones
+    included. None is unknown.
+    """
+
+    point: CurvePoint
+    cpu_percent: float | None
+    memory_bytes: float | None
+    memory_percent: float | None
+    idle_memory_bytes: float | None
+    cpu_s_per_1k: Interval | None
+
+
+@dataclass(frozen=True, slots=True)
+class SameLoad:
+    """The highest rate that both twins carry, and each twin there."""
+
+    rate_rps: float
+    baseline: TwinAtLoad
+    candidate: TwinAtLoad
+
+
+@dataclass(frozen=True, slots=True)
+class Memory:
+    """What is known of a twin's memory beside the load: what it may use, and what it used before any load, in bytes."""
+
+    limit_bytes: float | None
+    idle_bytes: float | None
+
+
+def same_load(baseline: Curve, candidate: Curve, baseline_memory: Memory, candidate_memory: Memory) -> SameLoad | None:
+    """Return the comparison at the highest rate that both carry, None when there is no such rate."""
+    ours = {point.offered_rps: point for point in baseline.points if carries(point)}
+    theirs = {point.offered_rps: point for point in candidate.points if carries(point)}
+    common = sorted(ours.keys() & theirs.keys())
+    if not common:
+        return None
+    rate = common[-1]
+    return SameLoad(rate, _at_load(ours[rate], baseline_memory), _at_load(theirs[rate], candidate_memory))
+
+
+def carries(point: CurvePoint) -> bool:
+    """Say whether a twin carried a point's offered rate."""
+    return point.valid and carried(point.achieved_rps, point.offered_rps, point.loop)
+
+
+def cpu_s_per_1k(block: BlockPoint) -> float | None:
+    """Return the CPU seconds that a twin spent on 1,000 answers in one stage, None when either is unknown."""
+    if block.target_cores is None or not block.answered_rps:
+        return None
+    return 1000 * block.target_cores / block.answered_rps
+
+
+def _at_load(point: CurvePoint, memory: Memory) -> TwinAtLoad:
+    blocks = point.counted
+    used = mean_or_none([block.memory_bytes for block in blocks])
+    costs = [cost for block in blocks if (cost := cpu_s_per_1k(block)) is not None]
+    return TwinAtLoad(
+        point=point,
+        cpu_percent=mean_or_none([block.target_percent for block in blocks]),
+        memory_bytes=used,
+        memory_percent=None if used is None or not memory.limit_bytes else 100 * used / memory.limit_bytes,
+        idle_memory_bytes=memory.idle_bytes,
+        cpu_s_per_1k=mean_interval(costs),
+    )

@@ -1,0 +1,58 @@
+"""The answers to one stage's measured requests, summed from its seconds as they stream by.
+
+Times and failures are those of requests that were started in the measured part, whenever they ended: in its seconds
+(phase `measure`) or after them (`drain`). Leaving the drain out would leave out the slowest, and every time-out.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from records.hdr import Histogram, Sparse
+from records.second import Second
+
+
+@dataclass(slots=True)
+class Tally:
+    """What a stage's requests add up to; it grows while a run is read. `done` includes `failed`.
+
+    `service` counts from the actual send, `latency` from the intended start (empty in a closed loop), `send_lag` as
+    the sender told it; all in µs. `backlog_max` is None where no second told one.
+    """
+
+    sent: int = 0
+    done: int = 0
+    dropped: int = 0
+    bytes: int = 0
+    backlog_max: int | None = None
+    failed: dict[str, int] = field(default_factory=dict)
+    service: Histogram = field(default_factory=Histogram)
+    latency: Histogram = field(default_factory=Histogram)
+    send_lag: Histogram = field(default_factory=Histogram)
+
+    def add(self, second: Second) -> None:
+        """Count one line of a stage; those of other phases than measure and drain add nothing."""
+        if second.phase not in ("measure", "drain"):
+            return
+        self.sent += second.sent
+        self.dropped += second.dropped
+        self.send_lag.add(second.send_lag or ())
+        if second.backlog_max is not None:
+            self.backlog_max = max(second.backlog_max, self.backlog_max or 0)
+        for count in second.status.values():
+            self.done += count.done
+            self.bytes += count.bytes
+            self.service.add(count.service)
+            self.latency.add(count.latency or ())
+            for cause, failures in count.failed.items():
+                self.failed[cause] = self.failed.get(cause, 0) + failures
+
+    @property
+    def failures(self) -> int:
+        """Requests that failed, whatever the cause."""
+        return sum(self.failed.values())
+
+
+def times_of(tally: Tally, *, open_loop: bool) -> Sparse:
+    """Return the histogram that percentiles are taken from: latency in an open loop, service time in a closed one."""
+    return tally.latency.sparse() if open_loop else tally.service.sparse()

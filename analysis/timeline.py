@@ -1,0 +1,119 @@
+"""The run second by second: what was offered and achieved, how slow it was, what it cost. Streams; arrays come out."""
+
+from __future__ import annotations
+
+from array import array
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Final
+
+from records.clock import NS
+from records.hdr import Histogram, quantile_us
+from records.instance import Instance
+from records.second import Second
+from records.usage import UsageLine
+
+_P99_SAMPLES: Final = 1_000  # ten beyond the 99th percentile
+
+
+@dataclass(frozen=True, slots=True)
+class Span:
+    """A p99 over at least 1,000 answers of one twin and endpoint; `from_s` and `to_s` on the swarm's clock."""
+
+    from_s: float
+    to_s: float
+    twin: str
+    p99_ms: float
+
+
+@dataclass(slots=True)
+class Load:
+    """One second of one twin: planned starts (None where a probe plans none), answers, and good ones among them.
+
+    An answer counts in the second of its end, whichever stage it belongs to: it took the twin's time here.
+    """
+
+    offered: float | None = None
+    answered: int = 0
+    achieved: int = 0
+
+
+@dataclass(slots=True)
+class LoadTrace:
+    """Collects seconds as they stream by."""
+
+    seconds: dict[tuple[int, str], Load] = field(default_factory=dict)
+    spans: list[Span] = field(default_factory=list)
+    _key: tuple[str, str] | None = None
+    _from: int = 0
+    _to: int = 0
+    _times: Histogram = field(default_factory=Histogram)
+
+    def add(self, second: Second) -> None:
+        """Take one line in."""
+        load = self.seconds.setdefault((second.second, second.twin), Load())
+        load.answered += second.done
+        load.achieved += second.done - second.failed
+        if second.offered is not None:
+            load.offered = (load.offered or 0.0) + second.offered
+        self._time(second)
+
+    def rates_rps(self, twin: str, from_ns: int, to_ns: int) -> tuple[float, float]:
+        """Return (answered, achieved) a second over the whole seconds that begin in [from_ns, to_ns)."""
+        if to_ns <= from_ns:
+            return 0.0, 0.0
+        inside = range(-(-from_ns // NS), -(-to_ns // NS))
+        loads = [load for second in inside if (load := self.seconds.get((second, twin))) is not None]
+        length_s = (to_ns - from_ns) / NS
+        return sum(load.answered for load in loads) / length_s, sum(load.achieved for load in loads) / length_s
+
+    def _time(self, second: Second) -> None:
+        key = (second.twin, second.endpoint)
+        if key != self._key or not self._from <= second.second <= self._to + 5:
+            self._key, self._from, self._to, self._times = key, second.second, second.second, Histogram()
+        self._to = max(self._to, second.second)
+        for count in second.status.values():
+            self._times.add(count.service if count.latency is None else count.latency)
+        if self._times.total >= _P99_SAMPLES:
+            p99_us = quantile_us(self._times.sparse(), 0.99)
+            if p99_us is not None:
+                self.spans.append(Span(self._from, self._to + 1, second.twin, p99_us / 1000))
+            self._from, self._times = self._to + 1, Histogram()
+
+
+@dataclass(slots=True)
+class CpuTrace:
+    """Collects usage as it streams by: cores used between samples, by group (a twin's name, or "generator").
+
+    `at_s` holds the middle of each step between two samples; `cores` one array a group, NaN for a gap.
+    """
+
+    groups: dict[str, tuple[int, ...]]
+    at_s: array[float] = field(default_factory=lambda: array("d"))
+    cores: dict[str, array[float]] = field(default_factory=dict)
+    _last: UsageLine | None = None
+
+    def add(self, line: UsageLine) -> None:
+        """Take one sample in."""
+        last, self._last = self._last, line
+        if last is None or line.t_ns <= last.t_ns:
+            return
+        self.at_s.append((last.t_ns + line.t_ns) / 2 / NS)
+        for group, positions in self.groups.items():
+            steps = [_step(last.cpu_s[i], line.cpu_s[i]) for i in positions]
+            used = sum(steps) * NS / (line.t_ns - last.t_ns) if steps else float("nan")
+            self.cores.setdefault(group, array("d")).append(used)
+
+
+def groups_of(instances: Sequence[Instance]) -> dict[str, tuple[int, ...]]:
+    """Return the positions of the instances of each twin and of the generator, by name."""
+    groups: dict[str, list[int]] = {}
+    for position, one in enumerate(instances):
+        name = one.twin if one.role == "target" else one.role
+        if name is not None and one.role != "host":
+            groups.setdefault(name, []).append(position)
+    return {name: tuple(positions) for name, positions in groups.items()}
+
+
+def _step(before: float | None, after: float | None) -> float:
+    return float("nan") if before is None or after is None else after - before
