@@ -46,9 +46,9 @@ def draw_instances(figure: Figure, findings: Findings, value: Value) -> None:
         if not highest:
             style.no_data(axes, "no usage samples of these instances")
             continue
-        _draw_limits(axes, findings, endpoint, value, highest)
+        highest = _draw_limits(axes, findings, endpoint, value, highest)
         axes.set_xlim(0, top * 1.04)
-        axes.set_ylim(0, highest * 1.25)
+        axes.set_ylim(0, highest * 1.15)
         style.plain_numbers(axes)
     style.add_legend(figure, _keys(findings, value), columns=5)
 
@@ -89,20 +89,25 @@ def _draw_twin(axes: Axes, findings: Findings, endpoint: str, look: style.Look, 
     return max(drawn, default=0.0)
 
 
-def _draw_limits(axes: Axes, findings: Findings, endpoint: str, value: Value, highest: float) -> None:
-    """Draw each twin's limit; one far above what was used is written instead, so that the curves stay readable."""
-    far = []
+def _draw_limits(axes: Axes, findings: Findings, endpoint: str, value: Value, highest: float) -> float:
+    """Draw each twin's limit and return the highest value drawn.
+
+    A limit more than twice what was used is written instead, so that the curves stay readable.
+    """
+    far, used = [], highest
     limits = {look.label: value.limit(look.twin, endpoint) for look in style.looks(findings)}
     for level in sorted({limit / value.scale for limit in limits.values() if limit is not None}):
         owners = " and ".join(
             label for label, limit in limits.items() if limit is not None and limit / value.scale == level
         )
-        if level <= highest * 1.2:
+        if level <= 2 * used:
             axes.axhline(level, color=style.GREEN, linewidth=2, zorder=1)
+            highest = max(highest, level)
         else:
             far.append(f"{value.limit_name} of {owners}: {level:,.4g} (above this axis)")
     if far:
         axes.text(0.02, 0.98, "\n".join(far), transform=axes.transAxes, va="top", color=style.GREY)
+    return highest
 
 
 def _keys(findings: Findings, value: Value) -> list[Line2D]:

@@ -1,0 +1,232 @@
+"""The conductor: drives sweeps on the crew and hands what was counted to a driver. One greenlet on the runner.
+
+    driver (what to do) -> conductor -> crew (who does it) -> reports -> gathering -> driver (seconds, lines, events)
+
+A crew is this process alone or a master's workers; a driver is a campaign behind a channel or the schedule by hand. The
+conductor knows neither Locust nor files. It ends when the driver has no further sweep, when it is told to, or when a
+recorder failed.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Literal, Protocol
+
+from records.clock import NS, Clock
+from records.event import Event, EventKind
+from records.instance import Instance
+from records.second import Second
+from records.stage import Stage, StageLine
+from swarm.gathering import Gathering
+from swarm.station import Order
+from swarm.tally import Report
+
+logger = logging.getLogger("twinload.swarm")
+POLL_S = 0.05
+GRACE_S = 8.0
+"""How long after its last possible answer a worker may keep its last report; beyond, it counts as lost."""
+SEATED_S = 60.0
+
+Outcome = Literal["finished", "interrupted", "failed"]
+
+
+class Crew(Protocol):
+    """Who sends: this process, or a master's workers."""
+
+    def members(self) -> tuple[int, ...]:
+        """Return the numbers of the workers that live now."""
+
+    def seats(self) -> tuple[int, int]:
+        """Return how many seats are taken and how many there shall be, over all workers."""
+
+    def begin(self, order: Order) -> None:
+        """Hand an order to every worker."""
+
+    def cut(self) -> None:
+        """Let every worker end its sweep."""
+
+    def reports(self) -> tuple[Report, ...]:
+        """Return the reports that came since the last call."""
+
+    def pids(self) -> tuple[int, ...]:
+        """Return the processes whose CPU is the generator's."""
+
+    def fault(self) -> str | None:
+        """Return what failed in taking reports, or None."""
+
+
+class Driver(Protocol):
+    """Who decides on sweeps and keeps what was counted."""
+
+    def ready(self, pids: tuple[int, ...], seats: int) -> None:
+        """Hear that all seats stand."""
+
+    def next_sweep(self) -> tuple[Stage, ...] | None:
+        """Return the next sweep; None when there is none. May wait, and must return when `wake` is called."""
+
+    def wake(self) -> None:
+        """Let `next_sweep` return None."""
+
+    def stop_wanted(self) -> str | None:
+        """Return why the sweep under way shall end, or None."""
+
+    def counted(self, second: Second) -> None:
+        """Keep a second."""
+
+    def stage_done(self, line: StageLine) -> None:
+        """Keep a stage's line."""
+
+    def told(self, event: Event) -> None:
+        """Keep an event."""
+
+    def sweep_done(self) -> None:
+        """Hear that nothing of the sweep is in flight any more."""
+
+    def closed(self, outcome: Outcome, text: str) -> None:
+        """Hear that the run is over."""
+
+
+@dataclass(frozen=True, slots=True)
+class Terms:
+    """What holds for a whole run."""
+
+    instances: tuple[Instance, ...]
+    sender: str
+    seed: int
+    timeout_s: float
+
+
+@dataclass(slots=True)
+class Conductor:
+    """One run. `clock` is monotonic ns, `sleep` takes seconds."""
+
+    crew: Crew
+    driver: Driver
+    terms: Terms
+    clock: Callable[[], int]
+    sleep: Callable[[float], None]
+    utc: Clock
+    over: bool = False
+    outcome: Outcome = "finished"
+    _why: str | None = None
+    _sweeps: int = field(default=0, init=False)
+    _seats: int = field(default=0, init=False)
+
+    def end(self, why: str) -> None:
+        """End the run: the sweep under way is cut, what was counted is kept."""
+        if self._why is None and not self.over:
+            self._why = why
+            self.driver.wake()
+
+    def run(self) -> None:
+        """Drive until there is nothing left to drive; never raises, a failure is the outcome."""
+        text = "all sweeps were driven"
+        try:
+            self._await_seats()
+            self.driver.ready(self.crew.pids(), self._seats)
+            while self._why is None and (stages := self.driver.next_sweep()) is not None:
+                self._sweep(stages)
+            if self._why is not None:
+                self.outcome, text = "interrupted", self._why
+        except Exception as error:
+            logger.exception("the run failed")
+            self.outcome, text = "failed", f"{type(error).__name__}: {error}"
+        self._close(text)
+
+    def _close(self, text: str) -> None:
+        try:
+            if self.outcome == "failed":
+                self.crew.cut()
+                self.tell("failed", text)
+            self.driver.closed(self.outcome, text)
+        except Exception:
+            logger.exception("the run's end could not be written")
+            self.outcome = "failed"
+        self.over = True
+
+    def tell(
+        self, kind: EventKind, text: str, *, stage: int | None = None, figures: dict[str, float] | None = None
+    ) -> None:
+        """Hand an event to the driver."""
+        now_ns = self.clock()
+        self.driver.told(Event(now_ns, self.utc.utc(now_ns), kind, text, stage, None, figures or {}))
+
+    def _await_seats(self) -> None:
+        until_ns = self.clock() + int(SEATED_S * NS)
+        taken, wanted = self.crew.seats()
+        while self._why is None and (taken != wanted or not wanted):
+            if self.clock() > until_ns:
+                raise RuntimeError(f"{taken} of {wanted} seats stand after {SEATED_S:g} s; use fewer seats a process")
+            self.sleep(POLL_S)
+            self._check(self.crew.reports())
+            taken, wanted = self.crew.seats()
+        self._seats = taken
+
+    def _sweep(self, stages: tuple[Stage, ...]) -> None:
+        crew, (self._seats, _) = self.crew.members(), self.crew.seats()
+        now_ns = self.clock()
+        start_second = now_ns // NS + 2
+        order = Order(
+            self._sweeps, stages, start_second, start_second * NS - now_ns, crew, self._seed(stages[0]),
+            self.terms.instances,
+        )  # fmt: skip
+        self._sweeps += 1
+        gathering = Gathering(stages, start_second, crew, self.utc, sender=self.terms.sender, seats=self._seats)
+        self.crew.begin(order)
+        cut = False
+        while not gathering.over:
+            self.sleep(POLL_S)
+            if not cut and (why := self._why or self.driver.stop_wanted()) is not None:
+                cut = True
+                self.crew.cut()
+                gathering.cut(self.clock() // NS, why)
+            self._collect(gathering)
+        self.driver.sweep_done()
+
+    def _collect(self, gathering: Gathering) -> None:
+        reports = self.crew.reports()
+        self._check(reports)
+        for report in reports:
+            gathering.take(report)
+        self._drop_lost(gathering)
+        for second in gathering.seconds():
+            self.driver.counted(second)
+        for line in gathering.lines(self.clock()):
+            self.driver.stage_done(line)
+            logger.info("%s", describe(line))
+
+    def _check(self, reports: tuple[Report, ...]) -> None:
+        fault = self.crew.fault() or next((f"worker {r.worker}: {r.fault}" for r in reports if r.fault), None)
+        if fault is not None:
+            raise RuntimeError(f"the recorder failed: {fault}")
+
+    def _drop_lost(self, gathering: Gathering) -> None:
+        second = self.clock() // NS
+        living = self.crew.members()
+        silent = second > gathering.end_second + self.terms.timeout_s + GRACE_S
+        for worker in gathering.crew:
+            if worker in living and not silent:
+                continue
+            touched = gathering.lose(worker, second)
+            text = (
+                f"worker {worker} was lost: what it sent since its last report is unknown; its users move to the others"
+            )
+            for stage in touched or (None,):
+                self.tell("worker-lost", text, stage=stage)
+            logger.error("%s", text)
+
+    def _seed(self, stage: Stage) -> str:
+        """Both twins of a pair draw the same users in the same order, as far as their counts go."""
+        return f"{self.terms.seed}/{stage.endpoint}/{stage.kind}/{stage.pair}"
+
+
+def describe(line: StageLine) -> str:
+    """Return a stage in one line of a log: what was offered, what was achieved."""
+    stage = line.stage
+    achieved_rps = line.done / stage.measure_s
+    offered = "as fast as it goes" if stage.rate_rps is None else f"of {stage.rate_rps:.0f} rps offered"
+    failed = sum(line.failed.values())
+    tail = "" if line.complete else f" [incomplete: {'; '.join(line.why)}]"
+    return f"{stage.twin} {stage.endpoint} {stage.name}: {achieved_rps:.0f} rps {offered}, {failed} failed{tail}"

@@ -1,0 +1,116 @@
+"""Before the first request: all that a run needs, read and checked, so that a fault is one message and no load."""
+
+from __future__ import annotations
+
+import os
+import resource
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from clusters import ClusterError, recorded
+from records.errors import RecordError
+from records.instance import Instance
+from records.plan import Plan
+from swarm.options import Choice, choose
+from swarm.schedule import Scope
+from swarm.targets import SwarmError, find_instances, make_routes, planned_instances
+from swarm.templates import EntryRequests, Mix
+from userpool.errors import PoolError
+from userpool.imports import raw_ids
+from userpool.reading import Pool, read_pool
+
+FAULTS = (SwarmError, RecordError, PoolError, ClusterError)
+"""What a person can set right: shown as a message, exit code 2."""
+SPARE_DESCRIPTORS = 100
+
+
+@dataclass(frozen=True, slots=True)
+class Preparation:
+    """What was chosen, who asks, what is asked, and where."""
+
+    choice: Choice
+    pool: Pool
+    entries: Mapping[str, EntryRequests]
+    mix: Mix
+    instances: tuple[Instance, ...]
+
+    @property
+    def plan(self) -> Plan:
+        """The plan as overridden."""
+        return self.choice.plan
+
+
+def prepare(
+    options: Mapping[str, Any], *, started: bool, sending: bool, environ: Mapping[str, str] = os.environ
+) -> Preparation:
+    """Return a checked preparation.
+
+    Args:
+        options: Locust's options with the swarm's own.
+        started: a campaign has started what the plan names; otherwise it is looked up.
+        sending: this process conducts or sends alone, so targets are needed; a worker gets them with its orders.
+    Raises: one of FAULTS.
+    """
+    choice = choose(options, environ)
+    plan, root = choice.plan, choice.root
+    pool = read_pool(root / plan.pool.folder)
+    columns = pool_columns(plan, root, pool)
+    entries = {entry.name: EntryRequests(entry, columns, environ) for entry in plan.workload}
+    mix = Mix(tuple(entries.values()), [entry.weight for entry in plan.workload])
+    instances: tuple[Instance, ...] = ()
+    if started:
+        instances = planned_instances(plan, plan.twins)
+    elif sending:
+        instances = find_instances(plan, choice.scope.twins, recorded(root))
+    if instances:
+        routes = make_routes(plan, instances, root=root, environ=environ)
+        _check_served(choice.scope, mix, routes)
+    allow_descriptors(plan.swarm.seats * connections_a_seat(choice.scope, mix))
+    return Preparation(choice, pool, entries, mix, instances)
+
+
+def pool_columns(plan: Plan, root: Path, pool: Pool) -> Mapping[str, Sequence[str]]:
+    """Return the pool's columns for the templates; with `send = "raw"` real ids in memory alone."""
+    if plan.pool.send != "raw" or plan.pool.import_file is None or plan.pool.key_file is None:
+        return pool.columns
+    raw = raw_ids(root / plan.pool.import_file, root / plan.pool.key_file)
+    unknown = sum(1 for user in pool.ids if user not in raw)
+    if unknown:
+        raise SwarmError(
+            f"{unknown} users of the pool are not in {plan.pool.import_file}; import it again with `twinload pool`"
+        )
+    return {**pool.columns, "user_id": [raw[user] for user in pool.ids]}
+
+
+def connections_a_seat(scope: Scope, mix: Mix) -> int:
+    """Return how many connections a seat may hold at once: one, and with the mix one per entry at most."""
+    return max(1, len(mix.names)) if "mix" in scope.endpoints else 1
+
+
+def allow_descriptors(connections: int) -> None:
+    """Raise this process's limit of open files to what the connections need.
+
+    Raises: SwarmError when the system does not allow it.
+    """
+    needed = connections + SPARE_DESCRIPTORS
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if soft == resource.RLIM_INFINITY or needed <= soft:
+        return
+    if hard != resource.RLIM_INFINITY and needed > hard:
+        raise SwarmError(
+            f"{connections} connections need {needed} open files, this process may have {hard}: "
+            f"lower swarm.seats to {hard - SPARE_DESCRIPTORS} or less and raise swarm.processes, or raise `ulimit -Hn`"
+        )
+    resource.setrlimit(resource.RLIMIT_NOFILE, (needed, hard))
+
+
+def _check_served(scope: Scope, mix: Mix, routes: Mapping[tuple[str, str], Any]) -> None:
+    needed = {name for name in scope.endpoints if name != "mix"} | (
+        set(mix.names) if "mix" in scope.endpoints else set()
+    )
+    for twin in scope.twins:
+        missing = sorted(name for name in needed if (twin, name) not in routes)
+        if missing:
+            raise SwarmError(f"twin {twin}: no running instance serves {missing[0]}; start it with `twinload up`")

@@ -1,0 +1,92 @@
+"""The stages of one sweep, made from the plan: pure, the first step of the load.
+
+    plan -> stages (what a sweep does) -> schedule (in which order) -> pacing (when each seat starts)
+
+The rates of ramp, steps, spike, soak and list stand in the plan; those of a probe are fractions of a rough limit that
+was found first.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from records.plan import Plan
+from records.plan_rules import planned_rates, ramp_seconds
+from records.stage import Stage
+
+PROBE_WARMUP_S = 1
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where a sweep stands in a run: one pass of the stages with one workload on one twin."""
+
+    twin: str
+    endpoint: str
+    pair: int
+    block: int
+
+
+@dataclass(frozen=True, slots=True)
+class _Step:
+    name: str
+    rate_rps: float
+    users: int | None
+    warmup_s: int
+    measure_s: int
+
+
+def probe_stage(plan: Plan, place: Place, stage_id: int) -> Stage:
+    """Return the short burst that finds a rough limit: every seat goes on at once."""
+    return Stage(
+        id=stage_id, name="probe", kind="probe", twin=place.twin, endpoint=place.endpoint, pair=place.pair,
+        block=place.block, rate_rps=None, warmup_s=PROBE_WARMUP_S, measure_s=plan.stages.probe_s,
+    )  # fmt: skip
+
+
+def sweep_stages(plan: Plan, place: Place, first_id: int, limit_rps: float | None = None) -> tuple[Stage, ...]:
+    """Return the stages of one sweep, back to back.
+
+    Args:
+        plan: the plan; `limit_rps` is read for kind "probe" alone.
+        place: twin, endpoint, pair and block of the sweep.
+        first_id: id of the first stage; the others follow.
+        limit_rps: the rough limit that the fractions refer to, > 0.
+    Raises: ValueError when kind is "probe" and there is no limit.
+    """
+    before_rps, stages = 0.0, []
+    for stage_id, step in enumerate(_steps(plan, limit_rps), start=first_id):
+        ramp_s = ramp_seconds(before_rps, step.rate_rps, plan.swarm)
+        stages.append(
+            Stage(
+                id=stage_id,
+                name=step.name,
+                kind="measure",
+                twin=place.twin,
+                endpoint=place.endpoint,
+                pair=place.pair,
+                block=place.block,
+                rate_rps=step.rate_rps,
+                warmup_s=max(step.warmup_s, math.ceil(ramp_s)),
+                measure_s=step.measure_s,
+                ramp_s=ramp_s,
+                users=step.users,
+            )
+        )
+        before_rps = step.rate_rps
+    return tuple(stages)
+
+
+def _steps(plan: Plan, limit_rps: float | None) -> Iterator[_Step]:
+    stages = plan.stages
+    if stages.kind == "probe":
+        if limit_rps is None or not limit_rps > 0:
+            raise ValueError(f'limit_rps = {limit_rps}: kind = "probe" needs a rough limit above 0, from a probe stage')
+        for fraction in stages.fractions:
+            yield _Step(f"at-{fraction:g}", round(limit_rps * fraction, 2), None, stages.warmup_s, stages.measure_s)
+        return
+    measured_s = [listed.measure_s for listed in stages.list_ or []] if stages.kind == "list" else []
+    for number, (name, rate_rps, users, warmup_s) in enumerate(planned_rates(stages, plan.swarm)):
+        yield _Step(name, rate_rps, users, warmup_s, measured_s[number] if measured_s else stages.measure_s)

@@ -1,0 +1,126 @@
+"""Requests from templates: path, headers and body of a workload entry, compiled once, filled per pool user. Pure."""
+
+from __future__ import annotations
+
+import re
+from bisect import bisect_right
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from itertools import accumulate
+from urllib.parse import quote
+
+from records.plan import Expect, WorkloadEntry
+from swarm.targets import SwarmError, resolved
+
+Columns = Mapping[str, Sequence[str]]
+_COLUMN = re.compile(r"\{([a-z_0-9]+)\}")
+
+
+class Template:
+    """A text with `{column}` places; `fill` is a few joins, so that a sender can afford it per request."""
+
+    __slots__ = ("_columns", "_literals", "_whole")
+
+    def __init__(self, text: str, columns: Columns, *, quoted: bool = False) -> None:
+        """Compile a template.
+
+        Args:
+            text: literal text and `{column}` places.
+            columns: values by column and user.
+            quoted: percent-encode the values, as a path needs.
+        Raises: SwarmError for a column that the pool does not have.
+        """
+        pieces = _COLUMN.split(text)
+        self._literals = pieces[0::2]
+        self._columns: list[Sequence[str]] = []
+        for name in pieces[1::2]:
+            if name not in columns:
+                raise SwarmError(f"{{{name}}} in {text!r}: the pool has no such column; it has {', '.join(columns)}")
+            values = columns[name]
+            self._columns.append([quote(value, safe="") for value in values] if quoted else values)
+        self._whole = text if not self._columns else None
+
+    def fill(self, user: int) -> str:
+        """Return the text for one pool user."""
+        if self._whole is not None:
+            return self._whole
+        parts = [self._literals[0]]
+        for column, literal in zip(self._columns, self._literals[1:], strict=True):
+            parts.append(column[user])
+            parts.append(literal)
+        return "".join(parts)
+
+
+@dataclass(frozen=True, slots=True)
+class Expectation:
+    """What a good answer looks like; header names in lower case."""
+
+    status: int
+    headers: tuple[tuple[str, str], ...]
+
+    @classmethod
+    def of(cls, expect: Expect) -> Expectation:
+        """Return a plan's expectation."""
+        return cls(expect.status, tuple((name.lower(), value) for name, value in expect.headers.items()))
+
+    def fault(self, status: int, headers: Mapping[str, str]) -> str | None:
+        """Return the cause by which an answer fails: `status-<code>` or `header`; None for a good one."""
+        if status != self.status:
+            return f"status-{status}"
+        for name, value in self.headers:
+            if headers.get(name) != value:
+                return "header"
+        return None
+
+
+class EntryRequests:
+    """The requests of one workload entry."""
+
+    __slots__ = ("_body", "_headers", "_path", "expectation", "method", "name")
+
+    def __init__(self, entry: WorkloadEntry, columns: Columns, environ: Mapping[str, str]) -> None:
+        self.name = entry.name
+        self.method = entry.method
+        self.expectation = Expectation.of(entry.expect)
+        self._path = Template(entry.path, columns, quoted=True)
+        self._body = Template(entry.body, columns) if entry.body is not None else None
+        given = {
+            name: resolved(text, environ, f"workload.{entry.name}.headers.{name}")
+            for name, text in entry.headers.items()
+        }
+        if entry.body is not None and not any(name.lower() == "content-type" for name in given):
+            given["Content-Type"] = "application/json"
+        self._headers = {name: Template(text, columns) for name, text in given.items()}
+
+    def path(self, user: int) -> str:
+        """Return the path and query for a pool user."""
+        return self._path.fill(user)
+
+    def headers(self, user: int) -> dict[str, str]:
+        """Return the entry's own headers for a pool user."""
+        return {name: template.fill(user) for name, template in self._headers.items()}
+
+    def body(self, user: int) -> str | None:
+        """Return the body for a pool user; None when the entry has none."""
+        return self._body.fill(user) if self._body is not None else None
+
+
+class Mix:
+    """The workload's entries by weight: `pick` takes a number drawn from [0, total)."""
+
+    __slots__ = ("_entries", "_sums", "total")
+
+    def __init__(self, entries: Sequence[EntryRequests], weights: Sequence[float]) -> None:
+        drawn = [(entry, weight) for entry, weight in zip(entries, weights, strict=True) if weight > 0]
+        self._entries = [entry for entry, _ in drawn]
+        self._sums = list(accumulate(weight for _, weight in drawn))
+        self.total = self._sums[-1] if self._sums else 0.0
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """The entries that can be drawn."""
+        return tuple(entry.name for entry in self._entries)
+
+    def pick(self, drawn: float) -> EntryRequests:
+        """Return the entry that a draw falls on."""
+        return self._entries[min(bisect_right(self._sums, drawn), len(self._entries) - 1)]

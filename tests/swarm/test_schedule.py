@@ -1,0 +1,125 @@
+"""The order of a run: probes, pairs, balance, time limit; with a clock that the test moves."""
+
+from __future__ import annotations
+
+from collections import Counter
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from swarm_cases import make_plan
+
+from records.plan import Plan
+from records.stage import StageLine
+from swarm.schedule import OVERHEAD_S, Note, Scope, Sweep, campaign, fitting_pairs, pair_orders, pair_seconds
+
+LIMITS = {("one", "front"): 300, ("two", "front"): 600, ("one", "back"): 900, ("two", "back"): 450}
+
+
+def drive(
+    plan: Plan, limits: dict[tuple[str, str], int] = LIMITS, slowness: float = 1.0
+) -> tuple[list[Sweep], list[Note]]:
+    """Drive a campaign whose probes find the given limits; each sweep takes what it should, times the slowness."""
+    notes: list[Note] = []
+    now_s = [1000.0]
+    sweeps: list[Sweep] = []
+    run = campaign(plan, Scope.of(plan), clock=lambda: now_s[0], tell=notes.append)
+    sweep = next(run, None)
+    while sweep is not None:
+        sweeps.append(sweep)
+        now_s[0] += (sum(stage.length_s for stage in sweep) + OVERHEAD_S) * slowness
+        lines = tuple(
+            StageLine(0, "", s, "fasthttp", 20, 0, None, 0, limits.get((s.twin, s.endpoint), 0) * s.measure_s)
+            for s in sweep
+        )
+        try:
+            sweep = run.send(lines)
+        except StopIteration:
+            break
+    return sweeps, notes
+
+
+def test_probes_come_first_one_for_each_endpoint_and_twin() -> None:
+    sweeps, notes = drive(make_plan())
+    assert [(s[0].endpoint, s[0].twin, s[0].kind) for s in sweeps[:4]] == [
+        ("front", "one", "probe"), ("front", "two", "probe"), ("back", "one", "probe"), ("back", "two", "probe"),
+    ]  # fmt: skip
+    assert [(n.kind, n.figures["limit_rps"]) for n in notes] == [
+        ("probe", 300),
+        ("probe", 600),
+        ("probe", 900),
+        ("probe", 450),
+    ]
+    assert all(stage.kind == "measure" for sweep in sweeps[4:] for stage in sweep)
+
+
+def test_both_twins_get_the_same_rates_fractions_of_the_larger_limit() -> None:
+    sweeps, _ = drive(make_plan(stages={"fractions": [0.5, 1.0]}))
+    found = {(s[0].endpoint, s[0].twin): [stage.rate_rps for stage in s] for s in sweeps[4:]}
+    assert found["front", "one"] == found["front", "two"] == [300, 600]
+    assert found["back", "one"] == found["back", "two"] == [450, 900]
+
+
+def test_a_block_is_one_twin_through_all_endpoints_and_stage_ids_never_repeat() -> None:
+    sweeps, _ = drive(make_plan(search={"pairs": 2, "time_limit_s": 1e6}))
+    blocks: dict[int, list[Sweep]] = {}
+    for sweep in sweeps[4:]:
+        blocks.setdefault(sweep[0].block, []).append(sweep)
+    assert sorted(blocks) == [0, 1, 2, 3]
+    for block, inside in blocks.items():
+        assert [sweep[0].endpoint for sweep in inside] == ["front", "back"]
+        assert len({sweep[0].twin for sweep in inside}) == 1
+        assert {sweep[0].pair for sweep in inside} == {block // 2}
+    ids = [stage.id for sweep in sweeps for stage in sweep]
+    assert ids == list(range(len(ids)))
+
+
+@given(pairs=st.integers(1, 60), seed=st.integers(0, 2**40))
+def test_orders_within_pairs_are_balanced_and_repeatable(pairs: int, seed: int) -> None:
+    orders = pair_orders(("a", "b"), pairs, seed)
+    counts = Counter(orders)
+    assert orders == pair_orders(("a", "b"), pairs, seed)
+    assert abs(counts["a", "b"] - counts["b", "a"]) <= 1
+    assert sum(counts.values()) == pairs
+
+
+def test_the_seed_decides_who_begins() -> None:
+    assert len({pair_orders(("a", "b"), 6, seed) for seed in range(30)}) > 5
+
+
+def test_a_pair_takes_its_stages_and_drains_of_both_twins() -> None:
+    # Two endpoints, each 2 stages of 1 + 2 s and one overhead of 3 s, for two twins: 2 x 2 x (6 + 3).
+    plan = make_plan(stages={"kind": "steps", "rates_rps": [1.0, 2.0]})
+    assert pair_seconds(plan, ("front", "back"), twins=2, limits_rps={}) == 36
+
+
+@pytest.mark.parametrize(("left_s", "pairs"), [(1000.0, 5), (179.9, 4), (36.0, 1), (10.0, 1), (-5.0, 1)])
+def test_as_many_pairs_as_fit_and_always_one(left_s: float, pairs: int) -> None:
+    assert fitting_pairs(5, 36.0, left_s) == pairs
+
+
+def test_pairs_that_do_not_fit_are_left_out_and_told() -> None:
+    plan = make_plan(stages={"kind": "steps", "rates_rps": [1.0, 2.0]}, search={"pairs": 5, "time_limit_s": 80.0})
+    sweeps, notes = drive(plan)
+    assert {sweep[0].pair for sweep in sweeps} == {0, 1}
+    assert [note.kind for note in notes] == ["schedule-cut"]
+    assert "2 of 5 pairs" in notes[0].text
+    assert notes[0].figures == {"pairs": 2, "wanted": 5, "pair_s": 36}
+
+
+def test_a_run_that_is_slower_than_planned_ends_at_its_time_limit() -> None:
+    plan = make_plan(stages={"kind": "steps", "rates_rps": [1.0, 2.0]}, search={"pairs": 4, "time_limit_s": 150.0})
+    sweeps, notes = drive(plan, slowness=1.7)
+    assert {sweep[0].pair for sweep in sweeps} == {0, 1}
+    assert [note.kind for note in notes] == ["schedule-cut"]
+
+
+def test_an_endpoint_without_a_good_answer_is_left_out_and_told() -> None:
+    sweeps, notes = drive(make_plan(), limits={("one", "back"): 10})
+    assert {sweep[0].endpoint for sweep in sweeps[4:]} == {"back"}
+    assert next(note.text for note in notes if note.kind == "failed").startswith("front: no good answer")
+
+
+def test_with_no_limit_at_all_nothing_is_driven_after_the_probes() -> None:
+    sweeps, _ = drive(make_plan(), limits={})
+    assert len(sweeps) == 4

@@ -1,0 +1,68 @@
+"""The stages of one sweep, by hand-computed values."""
+
+from __future__ import annotations
+
+import pytest
+from swarm_cases import make_plan
+
+from swarm.stages import Place, probe_stage, sweep_stages
+
+PLACE = Place("one", "front", 2, 5)
+
+
+def rates(**stages: object) -> list[float | None]:
+    return [stage.rate_rps for stage in sweep_stages(make_plan(stages=dict(stages)), PLACE, 0)]
+
+
+def test_a_ramp_has_equal_steps() -> None:
+    assert rates(kind="ramp", from_rps=100.0, to_rps=400.0, steps=4) == [100, 200, 300, 400]
+
+
+def test_steps_stand_as_they_are_written() -> None:
+    assert rates(kind="steps", rates_rps=[30.0, 10.0, 20.0]) == [30, 10, 20]
+
+
+def test_a_spike_returns_to_its_base() -> None:
+    assert rates(kind="spike", base_rps=50.0, peak_rps=500.0) == [50, 500, 50]
+
+
+def test_a_soak_is_one_long_stage() -> None:
+    stages = sweep_stages(make_plan(stages={"kind": "soak", "rate_rps": 70.0, "measure_s": 3600}), PLACE, 0)
+    assert [(s.rate_rps, s.measure_s) for s in stages] == [(70, 3600)]
+
+
+def test_a_listed_stage_in_users_asks_users_times_their_rate() -> None:
+    listed = [{"name": "low", "rate_rps": 10.0, "measure_s": 4}, {"name": "many", "users": 800, "warmup_s": 2}]
+    low, many = sweep_stages(make_plan(stages={"kind": "list", "list": listed}), PLACE, 0)
+    assert (low.name, low.rate_rps, low.users, low.measure_s) == ("low", 10, None, 4)
+    assert (many.name, many.rate_rps, many.users, many.warmup_s) == ("many", 200, 800, 2)
+
+
+def test_stages_after_a_probe_stand_at_fractions_of_the_limit() -> None:
+    plan = make_plan(stages={"fractions": [0.1, 0.5, 1.2]})
+    stages = sweep_stages(plan, PLACE, 7, limit_rps=1000.0)
+    assert [(s.id, s.name, s.rate_rps) for s in stages] == [(7, "at-0.1", 100), (8, "at-0.5", 500), (9, "at-1.2", 1200)]
+    assert {(s.twin, s.endpoint, s.pair, s.block, s.kind) for s in stages} == {("one", "front", 2, 5, "measure")}
+
+
+def test_a_ramp_takes_the_change_in_users_over_the_spawn_rate() -> None:
+    # 100 rps are 400 users at 0.25 rps each; 1,600 users a second: 0.25 s; then 300 rps more: 0.75 s.
+    plan = make_plan(stages={"kind": "steps", "rates_rps": [100.0, 400.0]}, swarm={"spawn_rate": 1_600.0})
+    assert [stage.ramp_s for stage in sweep_stages(plan, PLACE, 0)] == [0.25, 0.75]
+
+
+def test_a_warm_up_is_lengthened_where_a_found_rate_needs_a_longer_ramp() -> None:
+    plan = make_plan(stages={"fractions": [1.0]}, swarm={"spawn_rate": 1_600.0})
+    (stage,) = sweep_stages(plan, PLACE, 0, limit_rps=1_000.0)
+    assert (stage.ramp_s, stage.warmup_s) == (2.5, 3)
+
+
+@pytest.mark.parametrize("limit_rps", [None, 0.0, -1.0, float("nan")])
+def test_fractions_of_no_limit_are_refused(limit_rps: float | None) -> None:
+    with pytest.raises(ValueError, match="rough limit above 0"):
+        sweep_stages(make_plan(), PLACE, 0, limit_rps=limit_rps)
+
+
+def test_a_probe_asks_every_seat_to_go_on_at_once() -> None:
+    stage = probe_stage(make_plan(), PLACE, 3)
+    assert (stage.id, stage.kind, stage.rate_rps, stage.warmup_s, stage.measure_s) == (3, "probe", None, 1, 3)

@@ -1,0 +1,122 @@
+"""The command line: parses, delegates, and turns every end into its exit code.
+
+Exit codes: 0 done (for `gate`, `--check`: passed), 1 the gate failed, 2 bad usage or environment, 3 our own fault,
+130 interrupted.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Callable, Sequence
+from importlib.metadata import version
+from pathlib import Path
+
+from clusters import ClusterError
+from records.errors import RecordError
+from shadow import ShadowError
+from twinload.context import Context
+from twinload.errors import Ended
+from twinload.signals import end_on_sigterm
+from twinload.talk import Talk
+from userpool import PoolError
+
+Command = Callable[[Context, argparse.Namespace], int]
+_EXAMPLES = """\
+examples:
+  twinload run                              the whole job with ./twinload.toml, report in runs/latest/report/
+  twinload run --quick                      the same in about a minute, for a first look
+  twinload run --set stages.kind=steps --set stages.rates_rps=[200,400,800]
+  twinload init mine && twinload check --plan mine/twinload.toml
+  twinload up && locust                     both twins up, then by hand in the web UI
+"""
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run one command and return its exit code."""
+    options = parser().parse_args(argv)
+    talk = Talk(-1 if options.quiet else options.verbose)
+    end_on_sigterm()
+    context = Context(
+        plan_path=Path(options.plan), runs=Path(options.runs), sets=tuple(options.set), as_json=options.json, talk=talk
+    )
+    try:
+        command: Command = options.command
+        return command(context, options)
+    except Ended as end:
+        talk.fault(str(end))
+        return end.code
+    except (RecordError, PoolError, ClusterError, ShadowError) as error:
+        talk.fault(str(error))
+        return 2
+    except KeyboardInterrupt:
+        talk.fault("interrupted")
+        return 130
+    except BrokenPipeError:
+        return 0
+
+
+def parser() -> argparse.ArgumentParser:
+    """Return the parser of the whole command."""
+    common = _common()
+    top = argparse.ArgumentParser(
+        prog="twinload", description="Prove a rewrite: same answers, more load, less money.",
+        epilog=_EXAMPLES, formatter_class=argparse.RawDescriptionHelpFormatter,
+    )  # fmt: skip
+    top.add_argument("--version", action="version", version=f"twinload {version('twinload')}")
+    verbs = top.add_subparsers(title="commands", metavar="COMMAND", required=True)
+
+    def verb(name: str, text: str, where: str) -> argparse.ArgumentParser:
+        made = verbs.add_parser(name, help=text, description=text, parents=[common])
+        made.set_defaults(command=_late(where))
+        return made
+
+    init = verb("init", "write a commented plan for a pair of your own", "plan_commands:init")
+    init.add_argument("dir", nargs="?", default=".", metavar="DIR", help="where to (default: here)")
+    verb("check", "check the plan against its rules and this machine", "plan_commands:check")
+    pool = verb("pool", "make the users, or import real ids under pseudonyms", "pool_command:pool")
+    pool.add_argument("--users", type=int, metavar="N", help="how many (default: the plan's)")
+    pool.add_argument("--seed", type=int, metavar="S", help="same seed, same bytes (default: the plan's)")
+    pool.add_argument("--out", metavar="DIR", help="where to (default: the plan's pool.folder)")
+    pool.add_argument("--no-ledgers", action="store_true", help="users alone, without their ledgers")
+    pool.add_argument("--import", dest="import_file", metavar="FILE", help="CSV whose first column is the id")
+    pool.add_argument("--key-file", metavar="FILE", help="the key of the pseudonyms (16 bytes or more, mode 600)")
+    for name, text in {"up": "start the clusters", "status": "show the clusters", "down": "stop the clusters"}.items():
+        verb(name, text, f"cluster_commands:{name}").add_argument(
+            "twin", nargs="*", metavar="TWIN", help="default: both"
+        )
+    verb("gate", "compare every answer of both twins; 0 when none differs", "gate_command:gate")
+    run = verb("run", "the whole job: gate, load, report", "run_command:run")
+    run.add_argument("--quick", action="store_true", help="one pair, short stages: a first look, no interval")
+    run.add_argument("--no-gate", action="store_true", help="load without comparing first; every report says so")
+    report = verb("report", "draw a run's report again, from its folder alone", "report_command:report")
+    report.add_argument("run", metavar="RUN", help="a run folder, such as runs/latest")
+    return top
+
+
+def _common() -> argparse.ArgumentParser:
+    common = argparse.ArgumentParser(add_help=False)
+    common.add_argument("--plan", default="twinload.toml", metavar="FILE", help="the plan (default: twinload.toml)")
+    common.add_argument("--set", action="append", default=[], metavar="KEY=VALUE", help="override one key of the plan")
+    common.add_argument("--runs", default="runs", metavar="DIR", help="where run folders go (default: runs)")
+    common.add_argument("--json", action="store_true", help="the result as JSON on stdout")
+    common.add_argument("-v", "--verbose", action="count", default=0, help="tell more")
+    common.add_argument("-q", "--quiet", action="store_true", help="tell faults alone")
+    return common
+
+
+def _late(where: str) -> Command:
+    """Return a command that is imported when it is called: `twinload --help` need not load scipy."""
+
+    def call(context: Context, options: argparse.Namespace) -> int:
+        import importlib
+
+        module, name = where.split(":")
+        command: Command = getattr(importlib.import_module(f"twinload.{module}"), name)
+        return command(context, options)
+
+    return call
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,45 @@
+"""What every command is given: where the plan is, where runs go, how to speak."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from records.errors import PlanError
+from records.plan import Plan
+from records.plan_file import read_plan
+from twinload.preflight import HostLimits, read_limits, shortages
+from twinload.talk import Talk
+
+
+@dataclass(frozen=True, slots=True)
+class Context:
+    """The common options of a command."""
+
+    plan_path: Path
+    runs: Path
+    sets: tuple[str, ...] = ()
+    as_json: bool = False
+    talk: Talk = field(default_factory=Talk)
+
+    @property
+    def root(self) -> Path:
+        """The plan's folder: its relative paths begin here, and `.twinload/` lies here."""
+        return self.plan_path.resolve().parent
+
+    @property
+    def state(self) -> Path:
+        """The folder of what is kept between commands: pool, gate records, pids, logs."""
+        return self.root / ".twinload"
+
+    def plan(self, *more_sets: str) -> Plan:
+        """Read the plan with its overrides; PlanError with all faults."""
+        return read_plan(self.plan_path, sets=(*more_sets, *self.sets))
+
+    def fitting_plan(self, *more_sets: str) -> tuple[Plan, HostLimits]:
+        """Read the plan and hold it against this machine; PlanError with all faults of either kind."""
+        plan, limits = self.plan(*more_sets), read_limits()
+        faults = shortages(plan, limits)
+        if faults:
+            raise PlanError(f"{self.plan_path} on this machine", faults)
+        return plan, limits

@@ -1,0 +1,47 @@
+"""What ends a command, and with which exit code.
+
+* Ended (base; carries the exit code)
+  x BadEnvironment  2: bad usage, a bad plan, something that this machine lacks
+    + InstanceDied  2: an instance ended under load; what was measured until then is reported
+  x GateFailed      1: the twins' answers differ, so no load was sent
+  x OwnFault        3: a part of the suite itself failed
+  x Interrupted   130: Ctrl-C or SIGTERM
+"""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+
+class Ended(Exception):  # noqa: N818 - an end is not always an error
+    """A command ended early; the message is for the person, `code` for the shell."""
+
+    code: ClassVar[int] = 3
+
+
+class BadEnvironment(Ended):
+    """Nothing was started, or what was started is stopped again: something must be changed first."""
+
+    code = 2
+
+
+class InstanceDied(BadEnvironment):
+    """A target ended under load: the run is over, its report marked partial."""
+
+
+class GateFailed(Ended):
+    """The answers differ."""
+
+    code = 1
+
+
+class OwnFault(Ended):
+    """The suite failed, not the targets."""
+
+    code = 3
+
+
+class Interrupted(Ended):
+    """Someone asked for the end; what was measured is on disk."""
+
+    code = 130
