@@ -24,7 +24,7 @@ from userpool.record import (
 )
 from userpool.shape import IntArray, PoolShape, wanted_entries
 
-SEATS: Final = 100  # seats that the record's seated mean is told for: those of the reference plan
+SEATS: Final = 64  # seats that the record's seated mean is told for: those of the reference plan
 LEDGER_USERS_MAX: Final = 200_000
 """More ledgers than this would not fit the memory that building them takes (about 150 bytes an entry)."""
 

@@ -28,8 +28,8 @@ class PoolShape:
     """The parameters of a pool; the defaults are pinned by a test of the request-weighted mean.
 
     Requests are drawn by activity weight and a ledger is about as long as its user is active, so a request meets a
-    longer ledger than the average user has. With exponent 3 that mean is about 0.8 x entries / rank offset: 27,000
-    entries at the defaults (16,000 users, 3.2 million entries, rank offset 90), which is what keeps one core of the
+    longer ledger than the average user has. With exponent 3 that mean is about 0.8 x entries / rank offset: 32,000
+    entries at the defaults (16,000 users, 3.2 million entries, rank offset 75), which is what keeps one core of the
     reference pair's baseline near a thousand requests a second. A smaller offset makes it longer.
 
     Attributes:
@@ -49,7 +49,7 @@ class PoolShape:
 
     entries_per_user: int = 200
     exponent: int = 3
-    rank_offset: int = 90
+    rank_offset: int = 75
     top_weight: int = 2**30
     least_entries: int = 2
     spare_entries: int = 10
@@ -57,7 +57,7 @@ class PoolShape:
     busy_permille: int = 100
     busy_tiers: tuple[int, int, int, int] = (2, 4, 3, 7)
     quiet_permille: tuple[int, int, int, int] = (810, 150, 10, 30)
-    days: int = 90
+    days: int = 64
     now_ms: int = 1_767_225_600_000
 
     def __post_init__(self) -> None:
