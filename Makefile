@@ -31,7 +31,7 @@ lint: setup  ## Formatters and linters of all three languages, and the direction
 	.venv/bin/mypy
 	.venv/bin/lint-imports
 	@cd clusters/go && unformatted=$$(gofmt -l .) && if [ -n "$$unformatted" ]; then echo "gofmt: $$unformatted"; exit 1; fi
-	cd clusters/go && go vet ./...
+	cd clusters/go && go vet ./... && cd encbench && go vet ./...
 	cargo fmt --all --check
 	cargo clippy --quiet --workspace --all-targets -- -D warnings
 
