@@ -89,8 +89,8 @@ def test_a_list_is_addressed_by_position() -> None:
 
 def test_equal_plans_written_apart_have_equal_digests() -> None:
     one = read_plan(SHIPPED, environ={})
-    two = read_plan(SHIPPED, sets=("swarm.seats=100",), environ={})
-    other = read_plan(SHIPPED, sets=("swarm.seats=801",), environ={})
+    two = read_plan(SHIPPED, sets=(f"swarm.seats={one.swarm.seats}",), environ={})
+    other = read_plan(SHIPPED, sets=(f"swarm.seats={one.swarm.seats + 1}",), environ={})
     assert plan_digest(one) == plan_digest(two) != plan_digest(other)
 
 
