@@ -200,7 +200,7 @@ class StagesPlan(_Section):
     measure_s: int = Field(default=2, ge=1, le=86_400)
     probe_s: int = Field(default=3, ge=2, le=600)
     fractions: list[Annotated[float, Field(gt=0, le=4)]] = Field(
-        default=[0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.75, 0.9, 1.05, 1.2], min_length=1
+        default=[0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.75, 0.9, 1.1, 1.35], min_length=1
     )
     from_rps: float | None = Field(default=None, gt=0)
     to_rps: float | None = Field(default=None, gt=0)

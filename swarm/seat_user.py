@@ -132,7 +132,7 @@ class SeatUser(FastHttpUser):
     """A seat of the swarm."""
 
     abstract = True
-    host = "http://twins.invalid"
+    host = "http://twins-of-the-plan.invalid"
     """Never sent to: every request goes to its route."""
     kit: ClassVar[Kit | None] = None
     seat: Seat | None = None

@@ -16,7 +16,7 @@ from clusters import ClusterError
 from records.errors import RecordError
 from shadow import ShadowError
 from twinload.context import Context
-from twinload.errors import Ended
+from twinload.errors import Ended, OwnFault
 from twinload.signals import end_on_sigterm
 from twinload.talk import Talk
 from userpool import PoolError
@@ -54,6 +54,10 @@ def main(argv: Sequence[str] | None = None) -> int:
         return 130
     except BrokenPipeError:
         return 0
+    except Exception:  # the program's edge: whatever else happens is our own fault, and says where
+        talk.err.print_exception(show_locals=False)
+        talk.fault("a fault of twinload itself; what was measured until then is in the run folder")
+        return OwnFault.code
 
 
 def parser() -> argparse.ArgumentParser:

@@ -22,7 +22,7 @@ def up(context: Context, options: argparse.Namespace) -> int:
         context.talk.out.print(
             f"{instance.name:<16} {instance.scheme}://{instance.address}  {', '.join(instance.serves)}"
         )
-    context.talk.say("both are up until `twinload down`; now `locust`, `twinload gate` or your own client")
+    context.talk.say("up until `twinload down`; now `locust`, `twinload gate` or your own client")
     return 0
 
 

@@ -184,6 +184,22 @@ def test_an_instance_killed_under_load_is_named_and_its_stage_is_invalid(pair: P
     assert summary(pair)["run"]["partial"] is True
 
 
+def test_raw_ids_stay_out_of_every_file_also_when_they_are_sent(pair: Pair) -> None:
+    ids = [f"real-customer-{number:04d}" for number in range(300)]
+    (pair.folder / "ids.csv").write_text("id\n" + "\n".join(ids) + "\n", encoding="utf-8")
+    key = pair.folder / "key"
+    key.write_bytes(b"k" * 32)
+    key.chmod(0o600)
+    words = ['pool.import_file="ids.csv"', 'pool.key_file="key"', 'pool.send="raw"', "stages.rates_rps=[100.0]"]
+    done = pair.call("run", "-v", *(word for text in words for word in ("--set", text)))
+    assert done.returncode == 0, done.stderr
+    said = (done.stdout + done.stderr).encode()
+    files = [path for path in (*pair.runs.rglob("*"), *(pair.folder / ".twinload").rglob("*")) if path.is_file()]
+    assert len(files) > 15
+    for text in (said, *(path.read_bytes() for path in files)):
+        assert [raw for raw in ids if raw.encode() in text] == []
+
+
 def test_a_generator_that_is_too_slow_is_blamed_itself(pair: Pair) -> None:
     """Both twins answer far more than Locust's own client can send: no stage may say that a twin was saturated."""
     words = ["--set", "stages.rates_rps=[30000.0]", "--set", "swarm.spawn_rate=1e6"]
