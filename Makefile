@@ -8,7 +8,7 @@ SHELL := bash
 PY := .venv/bin/python
 BIN := .twinload/bin
 GO_SOURCES := $(shell find clusters/go -name '*.go' -o -name 'go.mod' -o -name 'go.sum')
-RUST_SOURCES := $(shell find clusters/rust -name '*.rs' -o -name 'Cargo.toml') Cargo.toml Cargo.lock
+RUST_SOURCES := $(shell find clusters/rust -name '*.rs' -o -name 'Cargo.toml') Cargo.toml Cargo.lock .cargo/config.toml
 export CARGO_TERM_COLOR ?= auto
 
 help:  ## Show these targets
@@ -21,7 +21,7 @@ run: setup  ## The main job: gate, ramp both twins to saturation, draw the repor
 	@echo "Open runs/latest/report/index.html"
 
 test: setup  ## All tests: Go, Rust, Python
-	@echo "== Go"; cd clusters/go && go test $(shell command -v gcc >/dev/null && echo -race) ./...
+	@echo "== Go"; cd clusters/go && CGO_ENABLED=1 CC=cc go test -race ./...
 	@echo "== Rust"; cargo test --quiet --workspace
 	@echo "== Python"; $(PY) -m pytest -q
 
@@ -46,6 +46,7 @@ bench: setup  ## Time of the pool, cost of the monitor
 	$(PY) -m benchmarks.monitor
 
 clean:  ## Remove what was built or installed here (runs/ stays)
+	-@test ! -x .venv/bin/twinload || .venv/bin/twinload down -q
 	rm -rf .venv .twinload .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
 
 toolchains:
@@ -69,5 +70,5 @@ $(BIN)/wallet-go: $(GO_SOURCES)
 
 $(BIN)/wallet-rust: $(RUST_SOURCES)
 	@echo "== Rust twin (about two minutes the first time)"; mkdir -p $(BIN)
-	@cargo build --quiet --release --locked -p wallet-rust
+	@cargo build --quiet --release --locked --target-dir .twinload/target -p wallet-rust
 	@cp .twinload/target/release/wallet-rust $@.part && mv $@.part $@

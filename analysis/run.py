@@ -25,6 +25,8 @@ from records.usage import UsageLine
 
 _SAMPLES_KEPT: Final = 3_600  # of one stage; a longer one is thinned, its cumulative counters lose nothing
 
+_CONNECTING_NS: Final = 2 * NS  # seats connect up to 1.5 s ahead of the load
+
 
 @dataclass(frozen=True, slots=True)
 class StageData:
@@ -53,7 +55,7 @@ class StageData:
 
 @dataclass(frozen=True, slots=True)
 class RunData:
-    """A run as read: `idle_memory_bytes` by instance before the first load; `partial` says what cut the run short."""
+    """A run as read: `idle_memory_bytes` by instance before any seat connects; `partial` says what cut it short."""
 
     manifest: Manifest
     plan: Plan
@@ -85,11 +87,11 @@ def read_run(reader: RunReader) -> RunData:
     tallies, load = _read_seconds(reader, wanted)
     cpu = CpuTrace(groups_of(manifest.instances))
     idle: list[UsageLine] = []
-    first_ns = min((line.start_second * NS for line in lines), default=None)
+    rest_ns = _end_of_rest(lines, events)
 
     def look(sample: UsageLine) -> None:
         cpu.add(sample)
-        if first_ns is None or sample.t_ns <= first_ns:
+        if not idle or rest_ns is None or sample.t_ns <= rest_ns:  # a watch that began late has its first sample
             idle[:] = [sample]
 
     figures = _read_usage(reader.usage(), lines, manifest, plan, events, look)
@@ -100,6 +102,20 @@ def read_run(reader: RunReader) -> RunData:
     count = len(manifest.instances)
     idle_bytes = tuple(_float(value) for value in idle[0].memory_bytes) if idle else (None,) * count
     return RunData(manifest, plan, tuple(stages), events, load, cpu, idle_bytes, partial_reason(events))
+
+
+def _end_of_rest(lines: Sequence[StageLine], events: Sequence[Event]) -> int | None:
+    """Return until when the twins were at rest for sure; None for a run without load.
+
+    Seats connect before the first second of the load: rest ends when the targets' counters were read before it, or,
+    in a run that did not read them, `_CONNECTING_NS` ahead.
+    """
+    first_ns = min((line.start_second * NS for line in lines), default=None)
+    counted = [event.t_ns for event in events if event.kind == "counters"]
+    before = [t_ns for t_ns in counted if first_ns is None or t_ns <= first_ns]
+    if before:
+        return before[0]
+    return None if first_ns is None else first_ns - _CONNECTING_NS
 
 
 def partial_reason(events: Sequence[Event]) -> str | None:

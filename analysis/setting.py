@@ -77,9 +77,15 @@ def twin_cpu_set(instances: Sequence[Instance], positions: Sequence[int]) -> tup
     return tuple(sorted({cpu for i in positions for cpu in instances[i].cpu_set}))
 
 
+def generator_cpu_set(instances: Sequence[Instance], plan: Plan) -> tuple[int, ...]:
+    """Return the cores that the generator is pinned to; () when it is not pinned."""
+    pinned = {cpu for i in generators(instances) for cpu in instances[i].cpu_set}
+    return tuple(sorted(pinned or set(plan.swarm.cpu_set)))
+
+
 def generator_cores(instances: Sequence[Instance], plan: Plan) -> float:
     """Return how many cores the generator can use at most: one a sender process, and no more than it is pinned to."""
-    pinned = {cpu for i in generators(instances) for cpu in instances[i].cpu_set} or set(plan.swarm.cpu_set)
+    pinned = generator_cpu_set(instances, plan)
     processes = float(plan.swarm.processes)
     return min(processes, float(len(pinned))) if pinned else processes
 

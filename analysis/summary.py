@@ -218,7 +218,9 @@ def notes_of(findings: Findings) -> tuple[str, ...]:
     run = findings.run
     notes = [event.text for event in run.events if event.kind in ("schedule-cut", "worker-lost", "instance-died")]
     gate = run.manifest.gate
-    if gate is None or gate.skipped:
+    if gate is None:
+        notes.append("no gate belongs to this run: it was started by hand, which compares no answers")
+    elif gate.skipped:
         notes.append("no gate: the run was told to load the twins without comparing their answers first")
     elif not gate.passed:
         notes.append("the gate did not pass: the twins answer differently")

@@ -6,9 +6,13 @@
 | an instance of the twin died | the load met fewer instances than the plan has |
 | the watch has a gap | nobody can say who was the limit |
 | generator CPU >= 90 % of its cores | the generator was the limit |
+| answered < 97 % of offered (open loop: 99 %), the generator's cores >= 95 % busy | the generator was the limit |
 | answered < 97 % of offered (open loop: 99 %), twin's CPU < 80 % of its allotment | the generator was the limit |
 | the same, but the twin's cores were busy with others | the machine was the limit |
 | stolen time > 5 % | the hypervisor was the limit |
+
+The generator's cores are those that it is pinned to and the twin is not: the campaign decodes, writes and watches there
+too, which the generator's own CPU does not show. Where it has none to itself, that row does not apply.
 
 A stage past saturation (the twin at its limit) is valid: that is what saturation looks like. A probe is not judged.
 """
@@ -40,7 +44,8 @@ class StageFigures:
 
     `achieved_rps` counts good answers, `answered_rps` failed ones too. `target_percent`: CPU of the instances that
     serve ÷ the twin's allotment. `cores_busy_percent`: how busy the twin's cores were, whoever used them (kernel work
-    that no process is charged for, too). `cpu_cores` and `memory_bytes` stand in the manifest's order of instances.
+    that no process is charged for, too); `generator_cores_busy_percent` the same of the cores that the generator has to
+    itself. `cpu_cores` and `memory_bytes` stand in the manifest's order of instances.
     `gaps` names watched instances without samples; `died` those dead.
     """
 
@@ -53,6 +58,7 @@ class StageFigures:
     stolen_ratio: float | None
     cpu_cores: tuple[float | None, ...]
     memory_bytes: tuple[float | None, ...]
+    generator_cores_busy_percent: float | None = None
     gaps: tuple[str, ...] = ()
     died: tuple[str, ...] = ()
 
@@ -94,7 +100,10 @@ def figures_of(
     start, end = measured_window(line)
     serving = setting.serving(instances, stage.twin, stage.endpoint, plan)
     generators = setting.generators(instances)
-    used = window.usage_in(usage_lines, len(instances), setting.twin_cpu_set(instances, serving), start, end)
+    twin_set = setting.twin_cpu_set(instances, serving)
+    own_set = sorted(set(setting.generator_cpu_set(instances, plan)) - set(twin_set))
+    used = window.usage_in(usage_lines, len(instances), (twin_set, own_set), start, end)
+    twin_busy, own_busy = used.busy_ratios
     target_cores = setting.sum_or_none([used.cores[i] for i in serving])
     sent_with = setting.sum_or_none([used.cores[i] for i in generators])
     seconds = (end - start) / NS
@@ -106,7 +115,8 @@ def figures_of(
         generator_percent=_percent(sent_with, setting.generator_cores(instances, plan)),
         target_percent=_percent(target_cores, setting.twin_cores(instances, serving, plan, stage.twin)),
         target_cores=target_cores,
-        cores_busy_percent=_percent(used.busy_ratio, 1.0),
+        cores_busy_percent=_percent(twin_busy, 1.0),
+        generator_cores_busy_percent=_percent(own_busy, 1.0),
         stolen_ratio=used.stolen_ratio,
         cpu_cores=used.cores,
         memory_bytes=used.memory_bytes,
@@ -160,6 +170,10 @@ def _limit(line: StageLine, figures: StageFigures) -> str | None:
     if offered is None or not line.complete or figures.died or carried(figures.answered_rps, offered, line.stage.loop):
         return None
     short = f"answered {figures.answered_rps:.0f} of {offered:.0f} requests a second offered"
+    own_busy = figures.generator_cores_busy_percent
+    if own_busy is not None and own_busy >= AT_LIMIT_PERCENT:
+        limit = f"limit {AT_LIMIT_PERCENT:.0f} %"
+        return f"the generator was the limit: {short} while its cores were {own_busy:.0f} % busy ({limit})"
     if figures.target_percent is None:
         return None if figures.gaps else f"who was the limit is unknown: {short}, twin's CPU not watched"
     if figures.target_percent >= IDLE_PERCENT:

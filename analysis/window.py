@@ -23,33 +23,35 @@ _LEAST_COVERED: Final = 0.5  # of the window; less says too little about it
 class WindowUsage:
     """CPU in cores and memory in bytes by instance, in the manifest's order; ratios of the machine; None is a gap.
 
-    `busy_ratio` is the busy part of the cores asked for, whoever used them.
+    `busy_ratios` are the busy parts of the sets of cores asked for, in their order, whoever used them.
     """
 
     cores: tuple[float | None, ...]
     memory_bytes: tuple[float | None, ...]
     stolen_ratio: float | None = None
-    busy_ratio: float | None = None
+    busy_ratios: tuple[float | None, ...] = ()
 
 
-def usage_in(lines: Sequence[UsageLine], count: int, cpu_set: Sequence[int], from_ns: int, to_ns: int) -> WindowUsage:
+def usage_in(
+    lines: Sequence[UsageLine], count: int, cpu_sets: Sequence[Sequence[int]], from_ns: int, to_ns: int
+) -> WindowUsage:
     """Return what `count` instances used in a window.
 
     Args:
         lines: samples in order of time; those more than 2 s outside the window are not looked at.
         count: how many instances there are.
-        cpu_set: the cores whose busy part is asked for; () asks for none.
+        cpu_sets: the sets of cores whose busy part is asked for; of an empty set nothing is known.
         from_ns, to_ns: the window on the samples' clock.
     """
     around = near(lines, from_ns, to_ns)
     part = covered(around, from_ns, to_ns)
     if part is None:
-        return WindowUsage((None,) * count, (None,) * count)
+        return WindowUsage((None,) * count, (None,) * count, busy_ratios=(None,) * len(cpu_sets))
     return WindowUsage(
         cores=tuple(cpu_cores(around, i, *part, gap_ns=GAP_NS) for i in range(count)),
         memory_bytes=tuple(memory_mean_bytes(around, i, *part) for i in range(count)),
         stolen_ratio=steal_ratio(around, *part, gap_ns=GAP_NS),
-        busy_ratio=cores_busy_ratio(around, cpu_set, *part, gap_ns=GAP_NS),
+        busy_ratios=tuple(cores_busy_ratio(around, cpu_set, *part, gap_ns=GAP_NS) for cpu_set in cpu_sets),
     )
 
 

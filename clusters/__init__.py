@@ -1,7 +1,8 @@
 """What is tested and how it is started: plan -> processes that are pinned, ready, watched and never left behind.
 
 command (what to run) -> preflight (can it?) -> child (one process) -> ready (does it answer?) -> start (all of it, as
-a context manager); record (what runs, on disk) and standing (what `twinload up` left running). `contract/` says what
+a context manager); record (what runs, on disk), standing (what `twinload up` left running) and current (is that what
+the plan would start now?). `contract/` says what
 the reference pair answers, `go/` and `rust/` are its twins.
 
 Errors:
@@ -11,10 +12,12 @@ Errors:
     x UnknownTwin, PortTaken, AddressUnusable, BinaryMissing, CoresMissing, VariableMissing, FolderUnwritable
   x Held             a run under way, or `twinload up`, has the clusters
   x NotReady         an instance ended before it was ready, or was not ready in time
+  x Outdated         what `twinload up` left running is not what the plan would start now
   x RecordUnreadable the record of what runs is damaged
 """
 
 from clusters.counters import fetch_counters, fetch_version
+from clusters.current import check_current
 from clusters.errors import (
     AddressUnusable,
     BinaryMissing,
@@ -24,6 +27,7 @@ from clusters.errors import (
     FolderUnwritable,
     Held,
     NotReady,
+    Outdated,
     PortTaken,
     RecordUnreadable,
     UnknownTwin,
@@ -44,10 +48,12 @@ __all__ = [
     "Held",
     "InstanceState",
     "NotReady",
+    "Outdated",
     "PortTaken",
     "RecordUnreadable",
     "UnknownTwin",
     "VariableMissing",
+    "check_current",
     "fetch_counters",
     "fetch_version",
     "recorded",

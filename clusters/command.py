@@ -27,7 +27,8 @@ class Launch:
     """All that starting (or, for an external twin, finding) one instance takes.
 
     `argv` is () for an external instance; `program` is argv[0] resolved against the plan's folder, a bare name still
-    to be looked for in `env["PATH"]`. `missing` names environment variables that were asked for and are not set.
+    to be looked for in `env["PATH"]`. `variables` names those of `env` that the plan sets; `missing`
+    those of the starter that were asked for and are not set.
     """
 
     instance: Instance
@@ -36,6 +37,7 @@ class Launch:
     env: Mapping[str, str]
     folder: Path
     missing: tuple[str, ...] = ()
+    variables: tuple[str, ...] = ()
 
     @property
     def name(self) -> str:
@@ -70,12 +72,13 @@ def _launch(plan: Plan, twin_name: str, instance: InstancePlan, folder: Path, en
         return Launch(known, twin, (), {}, folder)
     env = {name: environ[name] for name in INHERITED if name in environ}
     missing: list[str] = []
-    for name, value in {**twin.env, **instance.env}.items():
+    own = {**twin.env, **instance.env}
+    for name, value in own.items():
         env[name], absent = fill_variables(value, environ)
         missing += absent
     pool = folder / plan.pool.folder
     argv = tuple(fill(part, instance.name, instance.address, pool) for part in instance.command or twin.command or ())
-    return Launch(known, twin, argv, env, folder, tuple(dict.fromkeys(missing)))
+    return Launch(known, twin, argv, env, folder, tuple(dict.fromkeys(missing)), tuple(sorted(own)))
 
 
 def _instance(twin_name: str, twin: TwinPlan, instance: InstancePlan) -> Instance:

@@ -53,5 +53,9 @@ class NotReady(ClusterError):
     """An instance ended before it was ready, or was not ready in time."""
 
 
+class Outdated(ClusterError):
+    """Recorded instances are not what the plan would start now."""
+
+
 class RecordUnreadable(ClusterError):
     """The record of what runs cannot be read."""

@@ -18,6 +18,7 @@ import msgspec
 import psutil
 
 from clusters.errors import FolderUnwritable, Held, RecordUnreadable
+from clusters.program import Files
 from records.instance import Instance
 
 FOLDER: Final = ".twinload"
@@ -29,7 +30,8 @@ LOCK: Final = f"{FOLDER}/clusters.lock"
 class Entry:
     """One started instance: what it is, by what it is known again, and how it is asked whether it is ready.
 
-    `token` names the process's start, `mark` is ours in its environment; an external instance has neither.
+    `token` names the process's start, `mark` is ours in its environment; an external instance has neither. Of a kept
+    one, `files` are what its command ran at its start, and `variables` the names that the plan set in its environment.
     """
 
     instance: Instance
@@ -38,6 +40,8 @@ class Entry:
     token: str = ""
     mark: str = ""
     kept: bool = False
+    files: Files = ()
+    variables: tuple[str, ...] = ()
 
 
 def read_entries(folder: Path) -> tuple[Entry, ...]:

@@ -24,6 +24,7 @@ from clusters.child import Child, Program, last_lines, stop_all
 from clusters.command import LOGS, MARK, Launch, launches
 from clusters.errors import CannotStart, ClusterError, FolderUnwritable, Held, UnknownTwin
 from clusters.preflight import faults_before_start, program_path
+from clusters.program import Files, files_of
 from clusters.ready import Say, Waiting, wait_ready
 from clusters.record import Entry, Lock, read_entries, write_entries
 from clusters.standing import clean_leftovers, is_alive
@@ -58,6 +59,7 @@ class Clusters:
         self._entries: list[Entry] = []
         self._reported: set[str] = set()
         self._recorded = False
+        self._hashes: dict[Path, str] = {}
 
     @property
     def instances(self) -> tuple[Instance, ...]:
@@ -110,7 +112,7 @@ class Clusters:
             self._lock.release()
 
     def _start(self, launch: Launch) -> None:
-        instance, token, mark = launch.instance, "", ""
+        instance, token, mark, files = launch.instance, "", "", self._files(launch)
         if launch.argv and launch.log is not None:
             program = _program(launch, self._mark)
             _rotate(launch.log)
@@ -121,8 +123,19 @@ class Clusters:
             self._children[launch.name] = child
             token, mark = child.token, self._mark
             instance = replace(instance, pid=child.pid, started=_create_time(child.pid))
-        self._entries.append(Entry(instance, launch.twin.ready, launch.argv, token, mark))
+        self._entries.append(
+            Entry(instance, launch.twin.ready, launch.argv, token, mark, files=files, variables=launch.variables)
+        )
         self._write()
+
+    def _files(self, launch: Launch) -> Files:
+        """Return what an instance that stays is about to run: read before its start, so that no later change hides."""
+        if not self._detach or not launch.argv:
+            return ()
+        try:
+            return files_of(launch.argv, launch.folder, launch.env.get("PATH"), self._hashes) or ()
+        except OSError as error:
+            raise ClusterError(f"{launch.name}: {error.filename} cannot be read: {error.strerror}") from error
 
     def _waiting(self, launch: Launch, stack: ExitStack) -> Waiting:
         asker = stack.enter_context(Asker(launch.twin, launch.address, self._folder))

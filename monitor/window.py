@@ -38,11 +38,6 @@ def cpu_cores(lines: Lines, index: int, from_ns: int, to_ns: int, *, gap_ns: int
     return _rate(lines, lambda line: line.cpu_s[index], (from_ns, to_ns), gap_ns)
 
 
-def switches_per_s(lines: Lines, index: int, from_ns: int, to_ns: int, *, gap_ns: int = GAP_NS) -> float | None:
-    """Return an instance's context switches a second in a window; None as for `cpu_cores`."""
-    return _rate(lines, lambda line: line.switches[index], (from_ns, to_ns), gap_ns)
-
-
 def memory_mean_bytes(lines: Lines, index: int, from_ns: int, to_ns: int) -> float | None:
     """Return the mean of an instance's memory over the samples in [from_ns, to_ns]; None when there is none."""
     values = [line.memory_bytes[index] for line in _inside(lines, from_ns, to_ns)]
@@ -50,26 +45,10 @@ def memory_mean_bytes(lines: Lines, index: int, from_ns: int, to_ns: int) -> flo
     return sum(known) / len(known) if known else None
 
 
-def memory_max_bytes(lines: Lines, index: int, from_ns: int, to_ns: int) -> int | None:
-    """Return the largest memory sample of an instance in [from_ns, to_ns]; None when there is none."""
-    values = [line.memory_bytes[index] for line in _inside(lines, from_ns, to_ns)]
-    return max((value for value in values if value is not None), default=None)
-
-
-def connections_max(lines: Lines, index: int, from_ns: int, to_ns: int) -> int | None:
-    """Return the most established connections of an instance in [from_ns, to_ns]; None when there is no sample."""
-    values = [line.connections[index] for line in _inside(lines, from_ns, to_ns)]
-    return max((value for value in values if value is not None), default=None)
-
-
 def steal_ratio(lines: Lines, from_ns: int, to_ns: int, *, gap_ns: int = GAP_NS) -> float | None:
     """Return the part of the machine's CPU time that others took in a window, 0..1; None as for `cpu_cores`."""
-    return _of_machine(lines, lambda line: line.host.steal_s, (from_ns, to_ns), gap_ns)
-
-
-def host_busy_ratio(lines: Lines, from_ns: int, to_ns: int, *, gap_ns: int = GAP_NS) -> float | None:
-    """Return the part of the machine's CPU time that was busy in a window, 0..1; None as for `cpu_cores`."""
-    return _of_machine(lines, lambda line: line.host.busy_s, (from_ns, to_ns), gap_ns)
+    rate = _rate(lines, lambda line: line.host.steal_s, (from_ns, to_ns), gap_ns)
+    return None if rate is None else rate / len(lines[0].host.busy_by_cpu_s)
 
 
 def cores_busy_ratio(
@@ -83,13 +62,6 @@ def cores_busy_ratio(
         return None
     rate = _rate(lines, lambda line: sum(line.host.busy_by_cpu_s[cpu] for cpu in cpu_set), (from_ns, to_ns), gap_ns)
     return None if rate is None else rate / len(cpu_set)
-
-
-def _of_machine(
-    lines: Lines, value: Callable[[UsageLine], float], window: tuple[int, int], gap_ns: int
-) -> float | None:
-    rate = _rate(lines, value, window, gap_ns)
-    return None if rate is None else rate / len(lines[0].host.busy_by_cpu_s)
 
 
 def _rate(

@@ -44,14 +44,6 @@ def highest_us(buckets: IntArray) -> IntArray:
     return highest
 
 
-def middle_us(buckets: IntArray) -> FloatArray:
-    """Return the middle of each bucket in µs (what a mean sums)."""
-    shift = np.maximum((buckets >> _HALF_BITS) - 1, 0)
-    lowest = (buckets - (shift << _HALF_BITS)) << shift
-    middle: FloatArray = lowest + ((1 << shift) - 1) / 2
-    return middle
-
-
 class Histogram:
     """A growing histogram: `record` is one dictionary step, so that a sender can afford it per request."""
 
@@ -117,11 +109,3 @@ def quantile_us(sparse: Sparse, q: float, *, beyond: int = 10) -> float | None:
     rank = int(np.ceil(round(q * count, 9)))
     at = int(np.searchsorted(np.cumsum(table[:, 1]), rank))
     return float(highest_us(table[at : at + 1, 0])[0])
-
-
-def mean_us(sparse: Sparse) -> float | None:
-    """Return the mean in µs (bucket middles), None for an empty histogram."""
-    if not sparse:
-        return None
-    table = np.asarray(sparse, dtype=np.int64)
-    return float(np.average(middle_us(table[:, 0]), weights=table[:, 1]))

@@ -12,7 +12,7 @@ SCHEMA = 1
 
 @dataclass(frozen=True, slots=True)
 class HostFacts:
-    """The machine that the run was made on."""
+    """The machine that the run was made on; `ephemeral_ports` is None where the system does not tell."""
 
     hostname: str
     kernel: str
@@ -20,7 +20,7 @@ class HostFacts:
     cpus: int
     memory_bytes: int
     descriptors: int
-    ephemeral_ports: int
+    ephemeral_ports: int | None
     load_1m: float
 
 

@@ -1,8 +1,8 @@
 """The plan: what `twinload.toml` may say, section by section.
 
 Strict: an unknown key is a fault. Reading, overriding and reporting all faults at once is the plan_file module's. Paths
-in a plan are relative to the plan's folder. Secrets never stand in a plan: `${NAME}` takes an environment variable when
-a request is made, and the plan (and every record of it) keeps the name.
+in a plan are relative to the plan's folder. Secrets never stand in a plan, and plan_rules refuses them: `${NAME}` takes
+an environment variable when a request is made, and the plan (and every record of it) keeps the name.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Fie
 _BYTES = {"B": 1, "KiB": 1 << 10, "MiB": 1 << 20, "GiB": 1 << 30}
 _ADDRESS = re.compile(r"^(?P<host>\[[0-9a-fA-F:.]+\]|[A-Za-z0-9._-]+):(?P<port>[0-9]{1,5})$")
 _NAME = re.compile(r"^[A-Za-z0-9][A-Za-z0-9_-]{0,62}$")
-_COLUMN = re.compile(r"(?<!\$)\{([a-z_0-9]+)\}")  # ${NAME} is an environment variable
+COLUMN = re.compile(r"(?<!\$)\{([a-z_0-9]+)\}")  # ${NAME} is an environment variable
 
 
 def _name(value: str) -> str:
@@ -74,8 +74,8 @@ class PoolPlan(_Section):
 class InstancePlan(_Section):
     """`[[twins.NAME.instances]]`: one process or address; `serves` names workload entries.
 
-    `command` and `env` stand in for the twin's where given. In a command `{address}`, `{host}`, `{port}`, `{name}` and
-    `{pool}` are filled in.
+    `command` stands in for the twin's where given, `env` is added to it. In a command `{address}`, `{host}`,
+    `{port}`, `{name}` and `{pool}` are filled in.
     """
 
     name: Name
@@ -156,7 +156,7 @@ class WorkloadEntry(_Section):
     def columns(self) -> tuple[str, ...]:
         """The pool columns that the templates name."""
         texts = [self.path, *self.headers.values(), self.body or ""]
-        return tuple(dict.fromkeys(c for text in texts for c in _COLUMN.findall(text)))
+        return tuple(dict.fromkeys(c for text in texts for c in COLUMN.findall(text)))
 
 
 class SwarmPlan(_Section):

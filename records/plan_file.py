@@ -10,24 +10,48 @@ import hashlib
 import json
 import os
 import tomllib
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
-
-from pydantic import ValidationError
 
 from records.errors import Fault, PlanError
 from records.plan import Plan
 from records.plan_rules import faults_between_sections
+from records.plan_salvage import Place, SectionFault, salvage
+from records.plan_secrets import MASK, masked_setting, may_hide
 
 PREFIX = "TWINLOAD_"
 SETS_VARIABLE = "TWINLOAD_SETS"  # a JSON list of KEY=VALUE: how a campaign hands its --set to its generator
+_SET = ("--set", "--se", "--s")  # argparse takes an option by its beginning too
+
+
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """What was read: the plan as far as it holds (None when nothing does), every fault, and the keys left out."""
+
+    plan: Plan | None
+    faults: tuple[Fault, ...]
+    guessed: tuple[Place, ...] = ()
+
+    def is_guessed(self, path: str) -> bool:
+        """Say whether what stands at a fault's path is a default in place of a faulty key, in whole or in part."""
+        places = [".".join(str(part) for part in place) + "." for place in self.guessed]
+        return any(place.startswith(f"{path}.") or f"{path}.".startswith(place) for place in places)
 
 
 def read_plan(path: Path, *, sets: Iterable[str] = (), environ: Mapping[str, str] = os.environ) -> Plan:
     """Read, override and check a plan.
 
     Raises: PlanError with every fault found: in the file, the environment, `sets`, each section and between sections.
+    """
+    return _plan_of(inspect_plan(path, sets=sets, environ=environ), str(path))
+
+
+def inspect_plan(path: Path, *, sets: Iterable[str] = (), environ: Mapping[str, str] = os.environ) -> Reading:
+    """Read and override a plan and return it with its faults, for a caller that has more to hold it against.
+
+    Raises: PlanError when there is no such file or it is no TOML.
     """
     try:
         tree = tomllib.loads(path.read_text(encoding="utf-8"))
@@ -40,25 +64,27 @@ def read_plan(path: Path, *, sets: Iterable[str] = (), environ: Mapping[str, str
         *_override_all(tree, _from_environment(environ)),
         *_override_all(tree, _from_sets((*inherited, *sets))),
     ]
-    try:
-        plan = check_plan(tree, str(path))
-    except PlanError as error:
-        raise PlanError(str(path), (*faults, *error.faults)) from None
-    if faults:
-        raise PlanError(str(path), tuple(faults))
-    return plan
+    reading = _inspect(tree)
+    return Reading(reading.plan, (*faults, *reading.faults), reading.guessed)
 
 
 def check_plan(tree: dict[str, Any], source: str) -> Plan:
     """Return the plan that a tree of plain values makes, or raise PlanError with every fault."""
-    try:
-        plan = Plan.model_validate(tree)
-    except ValidationError as error:
-        raise PlanError(source, tuple(_fault(entry) for entry in error.errors(include_url=False))) from None
-    faults = faults_between_sections(plan)
-    if faults:
-        raise PlanError(source, faults)
-    return plan
+    return _plan_of(_inspect(tree), source)
+
+
+def masked_argv(argv: Sequence[str]) -> tuple[str, ...]:
+    """Return arguments as they may be recorded: a secret in `--set KEY=VALUE` or `--set=KEY=VALUE` becomes `***`."""
+    masked: list[str] = []
+    for word, before in zip(argv, ("", *argv), strict=False):
+        option, equals, setting = word.partition("=")
+        if before in _SET:
+            masked.append(masked_setting(word))
+        elif equals and option in _SET:
+            masked.append(f"{option}={masked_setting(setting)}")
+        else:
+            masked.append(word)
+    return tuple(masked)
 
 
 def plan_tree(plan: Plan) -> dict[str, Any]:
@@ -72,12 +98,27 @@ def plan_digest(plan: Plan) -> str:
     return hashlib.sha256(json.dumps(plan_tree(plan), sort_keys=True).encode()).hexdigest()
 
 
-def _fault(entry: Any) -> Fault:
-    path = ".".join(str(part) for part in entry["loc"]) or "plan"
-    value = entry.get("input")
-    shown = "" if isinstance(value, dict | list) or entry["type"] == "missing" else repr(value)
+def _inspect(tree: dict[str, Any]) -> Reading:
+    saved = salvage(tree)
+    between = faults_between_sections(saved.plan, saved.guessed) if saved.plan is not None else ()
+    return Reading(saved.plan, (*(_fault(fault) for fault in saved.faults), *between), saved.guessed)
+
+
+def _plan_of(reading: Reading, source: str) -> Plan:
+    if reading.plan is None or reading.faults:
+        raise PlanError(source, reading.faults)
+    return reading.plan
+
+
+def _fault(fault: SectionFault) -> Fault:
+    parts = [str(part) for part in fault.place]
+    shown = "" if isinstance(fault.value, dict | list) or fault.kind == "missing" else repr(fault.value)
     message = {"extra_forbidden": "is no key of a plan; see twinload.toml for all keys", "missing": "is required"}
-    return Fault(path, shown, message.get(entry["type"], entry["msg"].removeprefix("Value error, ")))
+    return Fault(
+        ".".join(parts) or "plan",
+        MASK if shown and may_hide(parts, str(fault.value)) else shown,
+        message.get(fault.kind, fault.message.removeprefix("Value error, ")),
+    )
 
 
 def _from_environment(environ: Mapping[str, str]) -> list[tuple[str, str, str]]:
@@ -89,12 +130,13 @@ def _from_environment(environ: Mapping[str, str]) -> list[tuple[str, str, str]]:
 
 
 def _from_sets(sets: Iterable[str]) -> list[tuple[str, str, str]]:
-    return [(f"--set {text}", *_split(text)) for text in sets]
+    return [(f"--set {masked_setting(text)}", *_split(text)) for text in sets]
 
 
 def _split(text: str) -> tuple[str, str]:
     key, equals, value = text.partition("=")
-    return (key.strip(), value) if equals else ("", text)
+    key = key.strip()
+    return (key, value) if equals and not any(c.isspace() for c in key) else ("", text)
 
 
 def _override_all(tree: dict[str, Any], overrides: list[tuple[str, str, str]]) -> list[Fault]:

@@ -3,18 +3,30 @@
 from __future__ import annotations
 
 import ipaddress
-from collections.abc import Iterator
+import itertools
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from typing import Final
 
 from records.errors import Fault
-from records.plan import Plan, StagesPlan, SwarmPlan
+from records.plan import COLUMN, Plan, StagesPlan, SwarmPlan, TwinPlan
+from records.plan_salvage import Place
+from records.plan_secrets import MASK, is_secret_name, takes_variable
 
 GENERATED_COLUMNS = ("user_id", "name", "locale", "tier", "activity", "first_seen_ms", "until_ms", "entries")
 
 
-def faults_between_sections(plan: Plan) -> tuple[Fault, ...]:
-    """Return every fault that no single section shows."""
-    rules = (_twins, _names, _served, _addresses, _columns, _cases, _hot, _ramps)
-    return tuple(fault for rule in rules for fault in rule(plan))
+def faults_between_sections(plan: Plan, guessed: Iterable[Place] = ()) -> tuple[Fault, ...]:
+    """Return every fault that no single section shows.
+
+    `guessed` are the places of keys that were left out of a faulty plan; a rule that one of them bears on is not asked.
+    """
+    places = tuple(guessed)
+    return tuple(
+        fault
+        for rule, reads in _RULES
+        if not any(_bears_on(place, pattern.split(".")) for place in places for pattern in reads)
+        for fault in rule(plan)
+    )
 
 
 def is_loopback(address: str) -> bool:
@@ -118,6 +130,53 @@ def _ramps(plan: Plan) -> Iterator[Fault]:
         before = rate_rps
 
 
+def _cores(plan: Plan) -> Iterator[Fault]:
+    """The generator on a twin's cores would take from the twin what it measures."""
+    for name, twin in _started(plan):
+        shared = sorted(set(twin.cpu_set) & set(plan.swarm.cpu_set))
+        if shared:
+            yield Fault(
+                "swarm.cpu_set", str(plan.swarm.cpu_set),
+                f"{shared} {'is' if len(shared) == 1 else 'are'} in twins.{name}.cpu_set too: give the generator other "
+                "cores; on a machine with one core alone leave swarm.cpu_set empty",
+            )  # fmt: skip
+
+
+def _alike(plan: Plan) -> Iterator[Fault]:
+    """Twins that are started here are compared on one allotment."""
+    started = list(_started(plan))
+    for (first, one), (name, twin) in itertools.pairwise(started):
+        remedy = f"is unlike twins.{first}: give both the same; they are compared on it"
+        if len(twin.cpu_set) != len(one.cpu_set):
+            yield Fault(f"twins.{name}.cpu_set", str(twin.cpu_set), f"{remedy} (it has {len(one.cpu_set)} cores)")
+        elif twin.allotment_cores != one.allotment_cores:
+            yield Fault(f"twins.{name}.cpus", f"{twin.allotment_cores:g}", f"{remedy} (it has {one.allotment_cores:g})")
+        if twin.memory != one.memory:
+            yield Fault(f"twins.{name}.memory", _bytes(twin.memory), f"{remedy} (it has {_bytes(one.memory)})")
+
+
+def _secrets(plan: Plan) -> Iterator[Fault]:
+    given: list[tuple[str, dict[str, str]]] = []
+    for name, twin in plan.twins.items():
+        given += [(f"twins.{name}.headers", twin.headers), (f"twins.{name}.env", twin.env)]
+        given += [(f"twins.{name}.instances.{instance.name}.env", instance.env) for instance in twin.instances]
+    for entry in plan.workload:  # a pool column is no secret of the plan's: each user brings its own
+        literal = {key: text for key, text in entry.headers.items() if not COLUMN.search(text)}
+        given.append((f"workload.{entry.name}.headers", literal))
+    for path, values in given:
+        for key, text in values.items():
+            if is_secret_name(key) and not takes_variable(text):
+                yield Fault(f"{path}.{key}", MASK, "a secret never stands in a plan: write ${NAME} and export NAME")
+
+
+def _started(plan: Plan) -> Iterator[tuple[str, TwinPlan]]:
+    return ((name, twin) for name, twin in plan.twins.items() if twin.start == "process")
+
+
+def _bytes(size: int | None) -> str:
+    return "none" if size is None else f"{size / 2**20:g}MiB"
+
+
 def planned_rates(stages: StagesPlan, swarm: SwarmPlan) -> tuple[tuple[str, float, int | None, int], ...]:
     """Return (name, rate_rps, users, warmup_s) of the stages a plan fixes; () for a probe, which finds them."""
     if stages.kind == "ramp" and stages.from_rps and stages.to_rps and stages.steps:
@@ -149,3 +208,26 @@ def ramp_seconds(from_rps: float, to_rps: float, swarm: SwarmPlan) -> float:
 
 def _no_entry(known: set[str]) -> str:
     return f"no workload entry has this name; there are: {', '.join(sorted(known))}"
+
+
+def _bears_on(place: Place, pattern: Sequence[str]) -> bool:
+    """Say whether a place is what a pattern names, or holds it; `*` stands for any one key or position."""
+    if len(place) > len(pattern):
+        return False
+    return all(wanted in ("*", str(part)) for part, wanted in zip(place, pattern, strict=False))
+
+
+# Each rule with the keys that, guessed, could make it find what the plan does not say.
+_RULES: Final[tuple[tuple[Callable[[Plan], Iterator[Fault]], tuple[str, ...]], ...]] = (
+    (_twins, ("twins.*",)),
+    (_names, ()),
+    (_served, ("workload.*.name", "twins.*.instances.*.serves.*", "stages.mix")),
+    (_addresses, ("allow_remote",)),
+    (_columns, ("pool.import_file",)),
+    (_cases, ("workload.*.name",)),
+    (_hot, ("workload.*.hot", "workload.*.weight", "stages.mix")),
+    (_ramps, ("stages.*.*.*", "swarm.user_rate_rps", "swarm.spawn_rate", "pool.users")),
+    (_cores, ()),
+    (_alike, ("twins.*.cpu_set.*", "twins.*.cpus", "twins.*.memory")),
+    (_secrets, ()),
+)

@@ -96,7 +96,7 @@ class RunReader:
         """Return the manifest."""
         try:
             return msgspec.json.decode((self.path / MANIFEST).read_bytes(), type=Manifest)
-        except (OSError, msgspec.DecodeError) as error:
+        except (OSError, msgspec.DecodeError, UnicodeDecodeError) as error:
             raise _cannot("read", self.path / MANIFEST, error) from error
 
     def stages(self) -> tuple[StageLine, ...]:
@@ -126,7 +126,7 @@ class RunReader:
                     return  # the crash that cut this line also ended the file
                 try:
                     yield decoder.decode(line)
-                except msgspec.DecodeError as error:
+                except (msgspec.DecodeError, UnicodeDecodeError) as error:
                     raise RunFolderError(
                         f"{path}, line {number}: {error}; the file was changed or is damaged"
                     ) from error
@@ -146,11 +146,20 @@ def seal(path: Path) -> dict[str, str]:
 
 
 def broken_seals(path: Path) -> tuple[str, ...]:
-    """Return the raw files (manifest and lines) that are not what the seal says; () also when there is no seal."""
+    """Return the raw files (manifest and lines) that are not what the seal says; () also when there is no seal.
+
+    Raises: RunFolderError when the seal itself cannot be read.
+    """
     sealed = path / SEAL
     if not sealed.is_file():
         return ()
-    hashes = msgspec.json.decode(sealed.read_bytes(), type=dict[str, str])
+    try:
+        hashes = msgspec.json.decode(sealed.read_bytes(), type=dict[str, str])
+    except (OSError, msgspec.DecodeError, UnicodeDecodeError) as error:
+        raise RunFolderError(
+            f"{sealed}: {error}; the seal is damaged and vouches for nothing: put back a copy of the run folder, "
+            f"or remove {SEAL} to go on unsealed"
+        ) from error
     return tuple(
         name
         for name in (MANIFEST, *RAW)

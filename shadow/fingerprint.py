@@ -1,7 +1,7 @@
 """The gate's key: what was compared. Equal keys, equal twins, workload, pool and programs: the record holds.
 
-Of a twin that is started here its programs count, by SHA-256; of a script that an interpreter runs the script too (not
-what it imports). Of an external twin the addresses count, and what its `version` path answers.
+Of a twin that is started here its programs count, by SHA-256; of a script that an interpreter runs the script too and
+the sources beside it (clusters.program). Of an external twin the addresses count, and what its `version` path answers.
 """
 
 from __future__ import annotations
@@ -9,12 +9,12 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-import shutil
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
+from clusters.program import Files, files_of
 from records.instance import Instance
 from records.plan import InstancePlan, Plan, TwinPlan
 from records.plan_file import plan_tree
@@ -22,28 +22,27 @@ from shadow.answer import Unanswered
 from shadow.errors import TargetError
 from shadow.wire import Request, Wire, targets_of
 
-FORMAT: Final = 1
-_CHUNK_BYTES: Final = 1 << 20
+FORMAT: Final = 2
 
 
 @dataclass(frozen=True, slots=True)
 class Program:
-    """The files that an instance runs, each with its SHA-256: the program, and the script after it if there is one."""
+    """The files that an instance runs, each with its SHA-256: the program, then its script and sources."""
 
-    files: tuple[tuple[str, str], ...]
+    files: Files
 
     @property
     def digest(self) -> str:
         """One SHA-256 for all of it: the program's own when there is no script."""
         if len(self.files) == 1:
             return self.files[0][1]
-        return hashlib.sha256("\n".join(sha for _, sha in self.files).encode()).hexdigest()
+        return hashlib.sha256("\n".join(f"{sha} {name}" for name, sha in self.files).encode()).hexdigest()
 
 
 def programs_of(plan: Plan, root: Path, environ: Mapping[str, str] = os.environ) -> dict[str, Program]:
     """Return what each instance that is started here runs, by the instance's name.
 
-    Raises: TargetError when a program does not exist.
+    Raises: TargetError when a program does not exist or cannot be read.
     """
     hashes: dict[Path, str] = {}
     return {
@@ -96,7 +95,7 @@ def key_from(plan: Plan, pool_digest: str, programs: Mapping[str, Program], vers
         "send": plan.pool.send,
         "seed": plan.pool.seed,
         "pool": pool_digest,
-        "programs": {name: [sha for _, sha in program.files] for name, program in programs.items()},
+        "programs": {name: program.files for name, program in programs.items()},
         "versions": dict(versions),
     }
     return hashlib.sha256(json.dumps(compared, sort_keys=True).encode()).hexdigest()
@@ -111,30 +110,13 @@ def _program(
     name: str, twin: TwinPlan, instance: InstancePlan, root: Path, environ: Mapping[str, str], hashes: dict[Path, str]
 ) -> Program:
     argv = instance.command or twin.command or []
-    found = _resolved(argv[0], root, environ) if argv else None
-    if found is None:
+    try:
+        files = files_of(argv, root, environ.get("PATH"), hashes)
+    except OSError as error:
+        raise TargetError(
+            f"twins.{name}, {instance.name}: {error.filename} cannot be read: {error.strerror}"
+        ) from error
+    if files is None:
         shown = argv[0] if argv else "(no command)"
         raise TargetError(f"twins.{name}, {instance.name}: {shown} does not exist; build it or correct the command")
-    paths = [found]
-    script = next((part for part in argv[1:] if not part.startswith("-")), None)
-    if script is not None and (root / script).is_file():
-        paths.append((root / script).resolve())
-    return Program(tuple((path.name, _sha256(path, hashes)) for path in paths))
-
-
-def _resolved(program: str, root: Path, environ: Mapping[str, str]) -> Path | None:
-    if "/" in program:
-        path = root / program
-        return path.resolve() if path.is_file() else None
-    found = shutil.which(program, path=environ.get("PATH"))
-    return Path(found).resolve() if found else None
-
-
-def _sha256(path: Path, hashes: dict[Path, str]) -> str:
-    if path not in hashes:
-        digest = hashlib.sha256()
-        with path.open("rb") as file:
-            while chunk := file.read(_CHUNK_BYTES):
-                digest.update(chunk)
-        hashes[path] = digest.hexdigest()
-    return hashes[path]
+    return Program(files)

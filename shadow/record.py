@@ -85,11 +85,6 @@ def write_findings(folder: Path, stem: str, report: GateReport) -> tuple[Path, P
     return _write(folder / f"{stem}.differences.jsonl", lines), _write(folder / f"{stem}.txt", text.encode())
 
 
-def read_findings(path: Path) -> tuple[Finding, ...]:
-    """Read a file of differences back."""
-    return tuple(msgspec.json.decode(line, type=Finding) for line in path.read_bytes().splitlines())
-
-
 def _text(findings: Iterable[Finding], report: GateReport) -> str:
     head = f"{report.baseline} (-) against {report.candidate} (+), {report.utc}"
     tail = f"{report.withheld:,} more of the same kinds are not shown" if report.withheld else ""

@@ -100,7 +100,11 @@ class Terms:
 
 @dataclass(slots=True)
 class Conductor:
-    """One run. `clock` is monotonic ns, `sleep` takes seconds."""
+    """One run. `clock` is monotonic ns, `sleep` takes seconds.
+
+    `foreseen` are the errors that a person can set right: logged as a message alone. `error` is the first that failed
+    the run.
+    """
 
     crew: Crew
     driver: Driver
@@ -108,8 +112,10 @@ class Conductor:
     clock: Callable[[], int]
     sleep: Callable[[float], None]
     utc: Clock
+    foreseen: tuple[type[Exception], ...] = ()
     over: bool = False
     outcome: Outcome = "finished"
+    error: Exception | None = None
     _why: str | None = None
     _sweeps: int = field(default=0, init=False)
     _seats: int = field(default=0, init=False)
@@ -131,20 +137,36 @@ class Conductor:
             if self._why is not None:
                 self.outcome, text = "interrupted", self._why
         except Exception as error:
-            logger.exception("the run failed")
-            self.outcome, text = "failed", f"{type(error).__name__}: {error}"
+            text = self._fail(error)
         self._close(text)
 
+    def _fail(self, error: Exception) -> str:
+        """Let the run fail of an error and return it in words."""
+        self.outcome, self.error = "failed", self.error or error
+        if isinstance(error, self.foreseen):
+            logger.error("%s", error)
+            return str(error)
+        logger.error("the run failed", exc_info=error)
+        return f"{type(error).__name__}: {error}"
+
     def _close(self, text: str) -> None:
+        """Tell how the run ended; the driver closes what it holds also when nothing can be told (a full disk)."""
         try:
             if self.outcome == "failed":
                 self.crew.cut()
                 self.tell("failed", text)
+        except Exception as error:
+            self._fail(error)
+        finally:
+            self._close_driver(text)
+
+    def _close_driver(self, text: str) -> None:
+        try:
             self.driver.closed(self.outcome, text)
-        except Exception:
-            logger.exception("the run's end could not be written")
-            self.outcome = "failed"
-        self.over = True
+        except Exception as error:
+            self._fail(error)
+        finally:
+            self.over = True
 
     def tell(
         self, kind: EventKind, text: str, *, stage: int | None = None, figures: dict[str, float] | None = None

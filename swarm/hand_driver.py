@@ -9,6 +9,7 @@ from __future__ import annotations
 import logging
 import os
 from collections.abc import Callable, Iterable, Sequence
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Protocol
 
@@ -20,8 +21,8 @@ from records.second import Second
 from records.stage import Stage, StageLine
 from records.usage import UsageLine
 from swarm.conductor import Outcome
+from swarm.manifest import manifest
 from swarm.options import Choice
-from swarm.provenance import manifest
 from swarm.schedule import Note, campaign
 from userpool.reading import Pool
 
@@ -96,7 +97,10 @@ class HandDriver:
             self._watch.start()
 
     def next_sweep(self) -> tuple[Stage, ...] | None:
-        """Return the schedule's next sweep."""
+        """Return the schedule's next sweep.
+
+        Raises: ScheduleError when nothing can be driven.
+        """
         if not self._awake:
             return None
         lines, self._lines = tuple(self._lines), []
@@ -133,17 +137,20 @@ class HandDriver:
         """Do nothing: the schedule goes on when it is asked."""
 
     def closed(self, outcome: Outcome, text: str) -> None:
-        """Close the folder and say where it is."""
+        """Close the folder and say where it is; the watch ends and the files are closed also when a write fails."""
         self._sweeps.close()
-        if self._watch is not None:
-            self._watch.stop()
-        if self._writer is None:
-            return
-        if outcome != "failed":  # a failure was told when it happened
-            self._tell(outcome, text)
-        self._writer.close()
-        self._say(f"run folder: {self._writer.path}")
-        self._say(f"report:     twinload report {self._writer.path}")
+        with ExitStack() as stack:
+            if self._writer is not None:
+                stack.callback(self._say_where, self._writer.path)
+                stack.callback(self._writer.close)
+            if self._watch is not None:
+                self._watch.stop()
+            if outcome != "failed":  # a failure was told when it happened
+                self._tell(outcome, text)
+
+    def _say_where(self, folder: Path) -> None:
+        self._say(f"run folder: {folder}")
+        self._say(f"report:     twinload report {folder}")
 
     def _open(self) -> RunWriter:
         if self._writer is None:

@@ -9,19 +9,19 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from clusters import ClusterError, recorded
+from clusters import ClusterError, check_current, recorded
 from records.errors import RecordError
 from records.instance import Instance
 from records.plan import Plan
 from swarm.options import Choice, choose
-from swarm.schedule import Scope
+from swarm.schedule import ScheduleError, Scope
 from swarm.targets import SwarmError, find_instances, make_routes, planned_instances
 from swarm.templates import EntryRequests, Mix
 from userpool.errors import PoolError
 from userpool.imports import raw_ids
 from userpool.reading import Pool, read_pool
 
-FAULTS = (SwarmError, RecordError, PoolError, ClusterError)
+FAULTS = (SwarmError, ScheduleError, RecordError, PoolError, ClusterError)
 """What a person can set right: shown as a message, exit code 2."""
 SPARE_DESCRIPTORS = 100
 
@@ -64,6 +64,7 @@ def prepare(
         instances = planned_instances(plan, plan.twins)
     elif sending:
         instances = find_instances(plan, choice.scope.twins, recorded(root))
+        check_current(plan, root, instances, environ=environ)
     if instances:
         routes = make_routes(plan, instances, root=root, environ=environ)
         _check_served(choice.scope, mix, routes)

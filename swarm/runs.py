@@ -153,11 +153,16 @@ class Swarm:
         self.environment.process_exit_code = self.exit_code()
 
     def exit_code(self) -> int:
-        """Return 0 when the job was done, 3 for our own fault, 130 for a headless run that was interrupted."""
+        """Return 0 when the job was done, 130 for a headless run that was interrupted, 2 or 3 when it failed.
+
+        2 is for what a person can set right, 3 for our own fault.
+        """
         outcome = self.conductor.outcome if self.conductor is not None else "finished"
         faults = (self._fault, self.station.fault if self.station is not None else None)
-        if outcome == "failed" or any(faults) or locust_log.unhandled_greenlet_exception:
+        if any(faults) or locust_log.unhandled_greenlet_exception:
             return OUR_FAULT
+        if outcome == "failed":
+            return BAD_USAGE if self.conductor and isinstance(self.conductor.error, FAULTS) else OUR_FAULT
         return INTERRUPTED if outcome == "interrupted" and self.headless else 0
 
     def on_report_to_master(self, data: dict[str, Any]) -> None:
@@ -205,7 +210,7 @@ class Swarm:
             make_watch=self.make_watch,
         )  # fmt: skip
         terms = Terms(preparation.instances, plan.swarm.sender, plan.search.seed, plan.swarm.timeout_s)
-        self.conductor = Conductor(self._crew, driver, terms, time.monotonic_ns, gevent.sleep, Clock.now())
+        self.conductor = Conductor(self._crew, driver, terms, time.monotonic_ns, gevent.sleep, Clock.now(), FAULTS)
         self._greenlet = gevent.spawn(self.conductor.run)
 
     def _end(self, why: str) -> None:

@@ -28,6 +28,10 @@ BEFORE_PAIRS = -1
 """`pair` and `block` of a probe stage: probes belong to none."""
 
 
+class ScheduleError(Exception):
+    """No endpoint can be driven; the message names them and says where to look."""
+
+
 @dataclass(frozen=True, slots=True)
 class Note:
     """What the schedule tells beside its sweeps; becomes an event of the run."""
@@ -61,6 +65,7 @@ def campaign(
         scope: twins and endpoints to drive.
         clock: seconds; its value at the first step is when the time limit begins.
         tell: gets a note for every rough limit found, pair left out, and endpoint that cannot be driven.
+    Raises: ScheduleError when the probes were driven and no endpoint had a good answer.
     """
     started_s = clock()
     next_id = 0
@@ -78,7 +83,10 @@ def campaign(
                 tell(Note("failed", f"{endpoint}: no good answer to any probe, so its stages cannot be placed"))
     endpoints = tuple(e for e in scope.endpoints if plan.stages.kind != "probe" or e in limits_rps)
     if not endpoints:
-        return
+        raise ScheduleError(
+            f"{', '.join(scope.endpoints)}: no good answer to any probe of {' or '.join(scope.twins)}, so there is "
+            "nothing to drive; look at the targets' logs, and at what `expect` of these workload entries asks for"
+        )
     one_pair_s = pair_seconds(plan, endpoints, twins=len(scope.twins), limits_rps=limits_rps)
     left_s = plan.search.time_limit_s - (clock() - started_s)
     pairs = fitting_pairs(plan.search.pairs, one_pair_s, left_s)

@@ -35,7 +35,7 @@ class Template:
         self._columns: list[Sequence[str]] = []
         for name in pieces[1::2]:
             if name not in columns:
-                raise SwarmError(f"{{{name}}} in {text!r}: the pool has no such column; it has {', '.join(columns)}")
+                raise SwarmError(f"{{{name}}}: the pool has no such column; it has {', '.join(columns)}")
             values = columns[name]
             self._columns.append([quote(value, safe="") for value in values] if quoted else values)
         self._whole = text if not self._columns else None

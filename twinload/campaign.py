@@ -4,7 +4,7 @@
                         monitor   --UsageLine----------------------^
 
 A stage is judged when its last usage sample is there, so its line follows its end by about a second. An instance that
-dies ends the sweep under way; what the sweep still counts is kept, the stage is invalid and the instance is named.
+dies, or someone who wants the end, ends the sweep under way; what it still counts is kept and judged.
 """
 
 from __future__ import annotations
@@ -28,19 +28,21 @@ from records.run_folder import RunWriter
 from records.second import Second
 from records.stage import Stage, StageLine
 from records.usage import UsageLine
-from swarm.schedule import Note, Scope, campaign
-from twinload.errors import InstanceDied, OwnFault
+from swarm.schedule import Note, ScheduleError, Scope, campaign
+from twinload.errors import BadEnvironment, InstanceDied, Interrupted, OwnFault
 from twinload.generator import Generator
 from twinload.progress import Progress
 
 _POLL_S: Final = 0.2
+_LATE_S: Final = 30.0  # beyond its length and the last time-out, a sweep is lost
 _SETTLE_S: Final = 3.0  # for the usage sample after a stage's end
-_KEEP: Final = 600  # usage lines kept beyond the stage under way, seconds
+_KEEP: Final = 60  # usage lines kept from before a sweep
+_REST_S: Final = 2.0  # two samples of the twins at rest: what their memory is compared with
 
 
 @dataclass(slots=True)
 class Campaign:
-    """One campaign over started clusters; `run` comes back when the schedule is done."""
+    """One campaign over started clusters; `run` comes back when the schedule is done, or raises why it is not."""
 
     plan: Plan
     instances: Sequence[Instance]
@@ -49,6 +51,7 @@ class Campaign:
     writer: RunWriter
     clock: Clock
     progress: Progress
+    end_wanted: Callable[[], bool]
     usage: list[UsageLine] = field(default_factory=list)
     events: list[Event] = field(default_factory=list)
     samples: queue.SimpleQueue[UsageLine] = field(default_factory=queue.SimpleQueue)
@@ -58,24 +61,22 @@ class Campaign:
     def run(self, monitor: Monitor, read_counters: Callable[[], dict[str, float]]) -> None:
         """Drive the whole schedule; the targets' own counters are read right before and right after it.
 
-        Raises: InstanceDied after an instance died: the load has ended, what was counted is written.
+        Raises: InstanceDied, Interrupted, BadEnvironment, OwnFault: the load has ended, what was counted is written.
         """
+        self._rest()
         self.tell("counters", "the targets' counters before the load", figures=read_counters())
         schedule = campaign(self.plan, Scope.of(self.plan), clock=time.monotonic, tell=self._note)
-        with suppress(StopIteration):
+        try:
             stages = next(schedule)
             while True:
                 stages = schedule.send(self._sweep(stages, monitor))
+        except StopIteration:
+            pass
+        except ScheduleError as error:
+            raise BadEnvironment(str(error)) from error
+        monitor.check()
         self.tell("counters", "the targets' counters after the load", figures=read_counters())
         self.tell("finished", "the schedule is done")
-
-    def interrupt(self, monitor: Monitor, why: str) -> None:
-        """End the sweep under way, keep what it counted, and say so."""
-        with suppress(OwnFault):
-            self.generator.stop_sweep()
-            self._collect(monitor, [], until=time.monotonic() + self.plan.swarm.timeout_s + _SETTLE_S)
-        self._judge_all()
-        self.tell("interrupted", why)
 
     def tell(self, kind: EventKind, text: str, *, instance: str | None = None, stage: int | None = None,
              figures: dict[str, float] | None = None) -> None:  # fmt: skip
@@ -83,36 +84,49 @@ class Campaign:
         now = time.monotonic_ns()
         self._record(Event(now, self.clock.utc(now), kind, text, stage, instance, figures or {}))
 
+    def _rest(self) -> None:
+        until = time.monotonic() + _REST_S
+        while time.monotonic() < until:
+            self._heed_end()
+            time.sleep(_POLL_S)
+
+    def _heed_end(self) -> None:
+        if self.end_wanted():
+            raise Interrupted("interrupted by the person at the terminal")
+
     def _sweep(self, stages: tuple[Stage, ...], monitor: Monitor) -> tuple[StageLine, ...]:
+        self._heed_end()
+        del self.usage[:-_KEEP]
         self.progress.sweep(stages)
         self.generator.sweep(Sweep(stages))
         lines: list[StageLine] = []
-        length_s = sum(stage.length_s for stage in stages)
-        if not self._collect(monitor, lines, until=time.monotonic() + length_s + self.plan.swarm.timeout_s + 30):
-            raise OwnFault(
-                f"a sweep of {length_s} s did not end; the generator's last lines:\n{self.generator.last_lines()}"
-            )
-        self._judge_all()
+        try:
+            self._collect(monitor, lines, length_s=sum(stage.length_s for stage in stages))
+        finally:
+            self._judge_all()
         if self.dead:
             raise InstanceDied(f"{', '.join(self.dead)} died under load; the rest of the schedule was left out")
+        self._heed_end()
         return tuple(lines)
 
-    def _collect(self, monitor: Monitor, lines: list[StageLine], *, until: float) -> bool:
-        """Take messages until the sweep is done (True) or the time is over (False)."""
-        stopping = False
+    def _collect(self, monitor: Monitor, lines: list[StageLine], *, length_s: int) -> None:
+        """Take messages until the sweep is done, and end it early when an instance died or the end is wanted."""
+        drain_s = self.plan.swarm.timeout_s + _LATE_S
+        until, stopping = time.monotonic() + length_s + drain_s, False
         while time.monotonic() < until:
             for message in self.generator.messages(timeout_s=_POLL_S):
                 if self._take(message, lines):
-                    return True
+                    return
             monitor.check()
             self._take_samples()
             self._judge(patient=True)
             for death in self.clusters.deaths():
                 self._mourn(death)
-                if not stopping:
-                    self.generator.stop_sweep()
-                    stopping = True
-        return False
+            if not stopping and (self.dead or self.end_wanted()):
+                self.generator.stop_sweep()
+                stopping, until = True, time.monotonic() + drain_s
+        last = self.generator.last_lines()
+        raise OwnFault(f"a sweep of {length_s} s did not end; the generator's last lines:\n{last}")
 
     def _take(self, message: ToCampaign, lines: list[StageLine]) -> bool:
         """File one message; True when it ends the sweep."""
@@ -140,8 +154,6 @@ class Campaign:
                 line = self.samples.get_nowait()
                 self.writer.write(line)
                 self.usage.append(line)
-        if not self.pending and len(self.usage) > 2 * _KEEP:
-            del self.usage[:-_KEEP]
 
     def _judge_all(self) -> None:
         deadline = time.monotonic() + _SETTLE_S
@@ -158,11 +170,11 @@ class Campaign:
             end_ns = (line.start_second + line.stage.length_s) * NS
             if patient and (not self.usage or self.usage[-1].t_ns < end_ns):
                 return
-            self.pending.pop(0)
             figures = figures_of(line, self.usage, self.instances, self.plan, events=self.events)
             why = judge(line, figures)
             judged = replace(line, valid=None if line.stage.kind == "probe" else not why, why=why)
             self.writer.write(judged)
+            self.pending.pop(0)
             self.progress.stage(judged, figures)
             if why:
                 self.tell("stage-invalid", f"{line.stage.name}: {'; '.join(why)}", stage=line.stage.id)

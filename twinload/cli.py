@@ -17,7 +17,7 @@ from records.errors import RecordError
 from shadow import ShadowError
 from twinload.context import Context
 from twinload.errors import Ended, OwnFault
-from twinload.signals import end_on_sigterm
+from twinload.signals import end_on_signals
 from twinload.talk import Talk
 from userpool import PoolError
 
@@ -36,7 +36,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Run one command and return its exit code."""
     options = parser().parse_args(argv)
     talk = Talk(-1 if options.quiet else options.verbose)
-    end_on_sigterm()
+    end_on_signals()
     context = Context(
         plan_path=Path(options.plan), runs=Path(options.runs), sets=tuple(options.set), as_json=options.json, talk=talk
     )
@@ -44,7 +44,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         command: Command = options.command
         return command(context, options)
     except Ended as end:
-        talk.fault(str(end))
+        talk.fault("\n".join([str(end), *getattr(end, "__notes__", ())]))
         return end.code
     except (RecordError, PoolError, ClusterError, ShadowError) as error:
         talk.fault(str(error))

@@ -10,14 +10,20 @@ from rich.table import Table
 
 import clusters
 from twinload.context import Context
+from twinload.errors import BadEnvironment
 from twinload.pool_step import ensure_pool
+from twinload.preflight import raise_descriptors
 
 
 def up(context: Context, options: argparse.Namespace) -> int:
     """Start the clusters and leave them running."""
     plan, _ = context.fitting_plan()
+    raise_descriptors()
     ensure_pool(plan, context.root, context.talk.say)
     started = clusters.start_clusters(plan, context.root, twins=options.twin or None, detach=True, say=context.talk.say)
+    if context.as_json:
+        context.talk.out.print_json(json.dumps(msgspec.to_builtins(started.instances)))
+        return 0
     for instance in started.instances:
         context.talk.out.print(
             f"{instance.name:<16} {instance.scheme}://{instance.address}  {', '.join(instance.serves)}"
@@ -48,7 +54,19 @@ def status(context: Context, options: argparse.Namespace) -> int:
 
 def down(context: Context, options: argparse.Namespace) -> int:
     """Stop what `up` started."""
+    _check_twins(context, options)
     stopped = clusters.stop_recorded(context.root, options.twin or None, say=context.talk.say)
     names = ", ".join(one.name for one in stopped)
+    if context.as_json:
+        context.talk.out.print_json(json.dumps({"stopped": [one.name for one in stopped]}))
+        return 0
     context.talk.out.print(f"stopped: {names}" if stopped else "nothing was up")
     return 0
+
+
+def _check_twins(context: Context, options: argparse.Namespace) -> None:
+    """Refuse a name that no running instance has, so that a slip does not look like "nothing was up"."""
+    known = {one.instance.twin for one in clusters.status(context.root)}
+    unknown = sorted(set(options.twin) - known)
+    if unknown and known:
+        raise BadEnvironment(f"no twin {', '.join(unknown)} is up; there are: {', '.join(sorted(filter(None, known)))}")

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from records.errors import PlanError
 from records.plan import Plan
-from records.plan_file import read_plan
+from records.plan_file import inspect_plan, read_plan
 from twinload.preflight import HostLimits, read_limits, shortages
 from twinload.talk import Talk
 
@@ -38,8 +38,9 @@ class Context:
 
     def fitting_plan(self, *more_sets: str) -> tuple[Plan, HostLimits]:
         """Read the plan and hold it against this machine; PlanError with all faults of either kind."""
-        plan, limits = self.plan(*more_sets), read_limits()
-        faults = shortages(plan, limits)
-        if faults:
-            raise PlanError(f"{self.plan_path} on this machine", faults)
-        return plan, limits
+        reading, limits = inspect_plan(self.plan_path, sets=(*more_sets, *self.sets)), read_limits()
+        short = shortages(reading.plan, limits) if reading.plan is not None else ()
+        faults = (*reading.faults, *(fault for fault in short if not reading.is_guessed(fault.path)))
+        if reading.plan is None or faults:
+            raise PlanError(f"{self.plan_path}{'' if reading.faults else ' on this machine'}", faults)
+        return reading.plan, limits

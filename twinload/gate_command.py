@@ -11,13 +11,14 @@ from typing import Self
 
 from rich import progress as bars
 
-from clusters import recorded, start_clusters
+from clusters import check_current, recorded, start_clusters
 from records.instance import Instance
 from records.manifest import GateRecord
 from records.plan import Plan
 from shadow import Edge, GateReport, find_record, gate_key, prove, render
 from twinload.context import Context
 from twinload.pool_step import ensure_pool
+from twinload.preflight import raise_descriptors
 from twinload.talk import Talk
 from userpool import Pool
 
@@ -25,9 +26,11 @@ from userpool import Pool
 def gate(context: Context, _options: argparse.Namespace) -> int:
     """Compare every answer; 0 when none differs, 1 when one does. Uses the clusters that are up, else starts them."""
     plan, _ = context.fitting_plan()
+    raise_descriptors()
     pool = ensure_pool(plan, context.root, context.talk.say)
     up = recorded(context.root)
     if {one.twin for one in up} >= set(plan.twins):
+        check_current(plan, context.root, up)
         return _compare(context, plan, pool, up)
     with start_clusters(plan, context.root, say=context.talk.say) as clusters:
         return _compare(context, plan, pool, clusters.instances)

@@ -14,6 +14,7 @@ import socket
 import subprocess
 import sys
 import time
+from collections import deque
 from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
@@ -23,7 +24,7 @@ from typing import Final, Self
 from records.channel import VARIABLE, Quit, Ready, Stop, Sweep, ToCampaign, decode_report, encode
 from records.plan import Plan
 from records.plan_file import SETS_VARIABLE
-from twinload.errors import OwnFault
+from twinload.errors import BadEnvironment, OwnFault
 
 LOCUSTFILE: Final = Path(__file__).resolve().parents[1] / "locustfile.py"
 _START_S: Final = 60.0
@@ -41,7 +42,8 @@ class Generator:
         mine, theirs = socket.socketpair()
         self._socket = mine
         self._rest = b""
-        environ = dict(os.environ) | {VARIABLE: str(theirs.fileno()), "TWINLOAD_PLAN": str(plan_path)}
+        self._lines: deque[bytes] = deque()
+        environ = dict(os.environ) | {VARIABLE: str(theirs.fileno()), "TWINLOAD_PLAN": str(plan_path.resolve())}
         environ[SETS_VARIABLE] = json.dumps(sets)
         with self.log.open("wb") as log, theirs:
             self._process = subprocess.Popen(
@@ -70,7 +72,16 @@ class Generator:
         self._send(encode(Stop()))
 
     def messages(self, *, timeout_s: float) -> Iterator[ToCampaign]:
-        """Yield what has arrived, waiting at most `timeout_s` for the first; OwnFault when the generator is gone."""
+        """Yield what has arrived, waiting at most `timeout_s` for the first; what is not taken stays for the next call.
+
+        Raises: BadEnvironment when the generator found that it cannot send, OwnFault when it is gone otherwise.
+        """
+        if not self._lines:
+            self._receive(timeout_s)
+        while self._lines:
+            yield decode_report(self._lines.popleft())
+
+    def _receive(self, timeout_s: float) -> None:
         if not select.select([self._socket], [], [], timeout_s)[0]:
             return
         try:
@@ -78,11 +89,15 @@ class Generator:
         except ConnectionError:
             chunk = b""
         if not chunk:
-            code = self._wait(_END_S)
-            raise OwnFault(f"the generator ended by itself (exit code {code}); its last lines:\n{self.last_lines()}")
+            raise self._gone()
         *lines, self._rest = (self._rest + chunk).split(b"\n")
-        for line in lines:
-            yield decode_report(line)
+        self._lines.extend(lines)
+
+    def _gone(self) -> BadEnvironment | OwnFault:
+        code = self._wait(_END_S)
+        if code == BadEnvironment.code:
+            return BadEnvironment(f"the generator cannot send; its last lines:\n{self.last_lines()}")
+        return OwnFault(f"the generator ended by itself (exit code {code}); its last lines:\n{self.last_lines()}")
 
     def last_lines(self) -> str:
         """Return the end of its log."""
@@ -110,8 +125,7 @@ class Generator:
         try:
             self._socket.sendall(line)
         except OSError:
-            code = self._wait(_END_S)
-            raise OwnFault(f"the generator is gone (exit code {code}); last lines:\n{self.last_lines()}") from None
+            raise self._gone() from None
 
     def __enter__(self) -> Self:
         return self

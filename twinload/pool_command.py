@@ -17,7 +17,9 @@ def pool(context: Context, options: argparse.Namespace) -> int:
     """Make or import a pool; without a plan beside it, `--users --seed --out` are enough."""
     if (options.import_file is None) != (options.key_file is None):
         raise BadEnvironment("--import and --key-file go together: the key makes the pseudonyms")
-    plan = None if _is_whole(options) and not context.plan_path.is_file() else context.plan()
+    if options.import_file is not None and (options.users is not None or options.seed is not None):
+        raise BadEnvironment("--users and --seed are for generated users: an import has those of its file")
+    plan = None if options.out is not None and not context.plan_path.is_file() else context.plan()
     folder = Path(options.out) if options.out else context.root / (plan.pool.folder if plan else "")
     say = context.talk.say
     if options.import_file is not None:
@@ -37,7 +39,3 @@ def pool(context: Context, options: argparse.Namespace) -> int:
         entries = "no ledgers" if made.entries is None else f"{made.entries:,} ledger entries"
         context.talk.out.print(f"{folder}: {made.users:,} users, {entries}, digest {made.digest[:12]}")
     return 0
-
-
-def _is_whole(options: argparse.Namespace) -> bool:
-    return options.out is not None

@@ -66,7 +66,7 @@ def _processes(plan: Plan, limits: HostLimits) -> Iterator[Fault]:
 def _descriptors(plan: Plan, limits: HostLimits) -> Iterator[Fault]:
     """Both sides of a connection live here: a seat is a descriptor of the generator and one of an instance."""
     connections = plan.swarm.seats * plan.swarm.processes
-    sides = {"the generator (per process)": plan.swarm.seats}
+    sides = {"the generator (per process)": plan.swarm.seats * _connections_a_seat(plan)}
     for name, twin in plan.twins.items():
         if twin.start == "process":
             sides[f"an instance of {name}"] = -(-connections // _fewest_instances(plan, twin))
@@ -88,6 +88,11 @@ def _ports(plan: Plan, limits: HostLimits) -> Iterator[Fault]:
                 f"twins.{name}", f"{needed} connections to one address",
                 f"this machine has {limits.ephemeral_ports} ports for one destination: fewer seats or more instances",
             )  # fmt: skip
+
+
+def _connections_a_seat(plan: Plan) -> int:
+    """Return how many connections a seat may hold: one, and in a mix one for each entry that is drawn."""
+    return max(1, sum(1 for entry in plan.workload if entry.weight > 0)) if plan.stages.mix else 1
 
 
 def _fewest_instances(plan: Plan, twin: TwinPlan) -> int:

@@ -13,13 +13,15 @@ from records.hdr import Sparse, merged, quantile_us
 from records.plan import Plan
 from records.second import Second
 from records.stage import Stage, StageLine
+from swarm.schedule import OVERHEAD_S, pair_seconds
+from swarm.stages import PROBE_WARMUP_S
 from twinload.talk import Talk
 
 
 class Progress:
     """Shows where the run is; silent where the talk is."""
 
-    def __init__(self, plan: Plan, talk: Talk, *, total_s: float) -> None:
+    def __init__(self, plan: Plan, talk: Talk) -> None:
         self._plan = plan
         self._talk = talk
         self._service: dict[int, Sparse] = {}
@@ -28,15 +30,12 @@ class Progress:
             bars.TimeRemainingColumn(), console=talk.err, transient=True,
             disable=talk.loudness < 0 or not talk.err.is_terminal,
         )  # fmt: skip
-        self._task = self._bar.add_task("load", total=total_s)
-
-    def expect(self, total_s: float) -> None:
-        """Set how many seconds of load there are in all."""
-        self._bar.update(self._task, total=total_s)
+        self._task = self._bar.add_task("load", total=_whole_s(plan))
 
     def sweep(self, stages: tuple[Stage, ...]) -> None:
         """Announce a sweep."""
         first = stages[0]
+        self._bar.advance(self._task, OVERHEAD_S)
         label = self._plan.twins[first.twin].label or first.twin
         where = "probe" if first.kind == "probe" else f"pair {first.pair + 1}"
         self._bar.update(self._task, description=f"{where} · {label} · {first.endpoint}")
@@ -57,11 +56,15 @@ class Progress:
             return
         p99 = quantile_us(service, 0.99)
         self.say(
-            f"  {line.stage.rate_rps or 0:7,.0f} rps offered  {figures.achieved_rps:7,.0f} achieved  "
+            f"  {_rate(line.stage.rate_rps)} rps offered  {figures.achieved_rps:7,.0f} achieved  "
             f"p99 {'    –   ' if p99 is None else f'{p99 / 1000:6.1f} ms'}  "
             f"CPU {_percent(figures.target_percent)}  generator {_percent(figures.generator_percent)}"
             + (f"  INVALID: {'; '.join(line.why)}" if line.why else "")
         )
+
+    def stopping(self) -> None:
+        """Tell that the end was asked for."""
+        self.say("stopping: the stage under way ends now, the report of what there is follows")
 
     def say(self, text: str) -> None:
         """Print a line above the bar."""
@@ -74,6 +77,18 @@ class Progress:
 
     def __exit__(self, kind: type[BaseException] | None, value: BaseException | None, tb: TracebackType | None) -> None:
         self._bar.stop()
+
+
+def _whole_s(plan: Plan) -> float:
+    """Return how long the whole schedule takes: the rates of a probed plan change its length in no way."""
+    limits = dict.fromkeys(plan.sweeps, 1.0)
+    pairs_s = plan.search.pairs * pair_seconds(plan, plan.sweeps, twins=len(plan.twins), limits_rps=limits)
+    probe_s = PROBE_WARMUP_S + plan.stages.probe_s + OVERHEAD_S if plan.stages.kind == "probe" else 0.0
+    return min(pairs_s + probe_s * len(plan.sweeps) * len(plan.twins), plan.search.time_limit_s)
+
+
+def _rate(rate_rps: float | None) -> str:
+    return "      –" if rate_rps is None else f"{rate_rps:7,.0f}"
 
 
 def _percent(value: float | None) -> str:

@@ -7,31 +7,34 @@ import os
 import secrets
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
 from clusters import Clusters, fetch_counters, start_clusters
-from monitor import Monitor
+from monitor import Monitor, MonitorError
+from records import provenance
 from records.clock import Clock
 from records.errors import RunFolderError
+from records.event import Event, EventKind
 from records.instance import Instance
 from records.manifest import SCHEMA, GateRecord, Manifest
 from records.plan import Plan
-from records.plan_file import plan_digest, plan_tree
+from records.plan_file import masked_argv, plan_digest, plan_tree
 from records.run_folder import RunWriter, point_latest
 from shadow.fingerprint import programs_of
-from twinload import provenance
 from twinload.campaign import Campaign
 from twinload.context import Context
-from twinload.errors import BadEnvironment, Ended, GateFailed, Interrupted
+from twinload.errors import BadEnvironment, Ended, GateFailed, Interrupted, OwnFault
 from twinload.gate_command import ensure_gate
 from twinload.generator import Generator
 from twinload.pool_step import ensure_pool, pool_facts
-from twinload.preflight import HostLimits, raise_descriptors
+from twinload.preflight import raise_descriptors
 from twinload.progress import Progress
 from twinload.report_command import finish_report
+from twinload.signals import orderly_end
 from userpool import Pool
 
 _QUICK = ("search.pairs=1", "search.time_limit_s=60.0", "stages.fractions=[0.2, 0.5, 0.8, 1.2]", "stages.probe_s=2")
@@ -42,7 +45,6 @@ GENERATOR, HOST = "generator", "host"
 class _Job:
     context: Context
     plan: Plan
-    limits: HostLimits
     sets: tuple[str, ...]
     no_gate: bool
 
@@ -50,11 +52,11 @@ class _Job:
 def run(context: Context, options: argparse.Namespace) -> int:
     """Do the whole job; 0 when it was done, whatever the figures say."""
     quick = _QUICK if options.quick else ()
-    plan, limits = context.fitting_plan(*quick)
+    plan, _ = context.fitting_plan(*quick)
     _check_runs(context.runs)
     raise_descriptors()
     pool = ensure_pool(plan, context.root, context.talk.say)
-    job = _Job(context, plan, limits, (*quick, *context.sets), options.no_gate)
+    job = _Job(context, plan, (*quick, *context.sets), options.no_gate)
     with start_clusters(plan, context.root, say=context.talk.say) as clusters:
         if plan.swarm.cpu_set:
             os.sched_setaffinity(0, plan.swarm.cpu_set)  # gate and watch must not run on the twins' cores
@@ -78,55 +80,56 @@ def _load(job: _Job, pool: Pool, clusters: Clusters, gate: GateRecord) -> None:
     context, plan, clock = job.context, job.plan, Clock.now()
     instances = _watched(clusters.instances, plan)
     folder = _run_folder(context.runs, plan.label)
-    ended: RunFolderError | Ended | KeyboardInterrupt | None = None
     with RunWriter(folder, _manifest(job, folder.name, pool, gate, instances, clock)) as writer:
         point_latest(context.runs, folder)
         context.talk.say(f"run folder: {folder}")
-        try:
-            _drive(job, clusters, instances, writer, clock)
-        except (KeyboardInterrupt, RunFolderError, Ended) as error:
-            ended = error
-    _report_what_there_is(context, folder, ended)
-
-
-def _report_what_there_is(
-    context: Context, folder: Path, ended: RunFolderError | Ended | KeyboardInterrupt | None
-) -> None:
-    """Write the report also after a load that ended early, then end as the load did."""
+        ended = _ending(context, lambda: _drive(job, clusters, instances, writer, clock))
+        if ended is not None:
+            now = time.monotonic_ns()
+            kind: EventKind = "interrupted" if isinstance(ended, Interrupted) else "failed"
+            with suppress(RunFolderError):  # a full disk takes no more; the report says what is missing
+                writer.write(Event(now, clock.utc(now), kind, str(ended)))
     try:
         finish_report(context, folder)
     except (RunFolderError, OSError) as error:
         if ended is None:
-            raise BadEnvironment(
-                f"the report cannot be written: {error}; `twinload report {folder}` tries again"
-            ) from error
-    match ended:
-        case RunFolderError():
-            raise BadEnvironment(f"{ended}; what was measured until then is in {folder}") from ended
-        case KeyboardInterrupt():
-            raise Interrupted(f"interrupted; what was measured is in {folder}, its report is marked partial") from ended
-        case Ended():
-            raise ended
+            again = f"`twinload report {folder}` tries again"
+            raise BadEnvironment(f"the report cannot be written: {error}; {again}") from error
+    if ended is not None:
+        ended.add_note(f"what was measured until then is in {folder}, its report is marked partial")
+        raise ended
+
+
+def _ending(context: Context, drive: Callable[[], None]) -> Ended | None:
+    """Drive the load and return what ended it early, None when nothing did."""
+    try:
+        drive()
+    except Ended as end:
+        return end
+    except KeyboardInterrupt:
+        return Interrupted("interrupted twice: the stage under way was not waited for")
+    except RunFolderError as error:
+        return BadEnvironment(str(error))
+    except Exception as error:  # whatever it is, what was measured is reported before it is told
+        context.talk.err.print_exception(show_locals=False)
+        return OwnFault(f"a fault of twinload itself: {type(error).__name__}: {error}")
+    return None
 
 
 def _drive(job: _Job, clusters: Clusters, instances: tuple[Instance, ...], writer: RunWriter, clock: Clock) -> None:
-    plan, talk = job.plan, job.context.talk
-    with Generator(plan, job.context.plan_path, job.context.root, sets=job.sets) as generator:
+    plan, context = job.plan, job.context
+    with Generator(plan, context.plan_path, context.root, sets=job.sets) as generator:
         ready = generator.wait_ready()
-        with Progress(plan, talk, total_s=plan.search.time_limit_s) as progress:
-            campaign = Campaign(plan, instances, clusters, generator, writer, clock, progress)
+        with Progress(plan, context.talk) as progress, orderly_end(progress.stopping) as end_wanted:
+            campaign = Campaign(plan, instances, clusters, generator, writer, clock, progress, end_wanted)
             monitor = Monitor(instances, clock, campaign.samples.put)
             monitor.set_pids(GENERATOR, ready.pids)
             monitor.start()
             try:
-                time.sleep(2)  # two samples of the twins at rest: what their memory is compared with
                 campaign.run(monitor, lambda: _counters(job, clusters.instances))
-            except KeyboardInterrupt:
-                talk.say("stopping: the stage under way ends, the report of what there is follows")
-                campaign.interrupt(monitor, "interrupted by the person at the terminal")
-                raise
             finally:
-                monitor.stop()
+                with suppress(MonitorError):  # `run` has asked for it while it mattered
+                    monitor.stop()
 
 
 def _counters(job: _Job, instances: Sequence[Instance]) -> dict[str, float]:
@@ -144,12 +147,12 @@ def _manifest(
     job: _Job, run_id: str, pool: Pool, gate: GateRecord, instances: tuple[Instance, ...], clock: Clock
 ) -> Manifest:
     plan, root = job.plan, job.context.root
-    commit, dirty = provenance.commit(Path(__file__).parent)
+    commit, dirty = provenance.commit()
     binaries = {name: program.digest for name, program in programs_of(plan, root).items()}
     return Manifest(
         schema=SCHEMA, run_id=run_id, label=plan.label, utc=clock.utc(clock.mono_ns), mono_ns=clock.mono_ns,
-        wall_ns=clock.wall_ns, argv=tuple(sys.argv[1:]), commit=commit, dirty=dirty, versions=provenance.versions(),
-        binaries=binaries, host=provenance.host_facts(job.limits), plan=plan_tree(plan),
+        wall_ns=clock.wall_ns, argv=masked_argv(sys.argv[1:]), commit=commit, dirty=dirty,
+        versions=provenance.versions(), binaries=binaries, host=provenance.host_facts(), plan=plan_tree(plan),
         plan_digest=plan_digest(plan), pool=pool_facts(pool), gate=gate, instances=instances,
         seats=plan.swarm.seats * plan.swarm.processes, sender=plan.swarm.sender,
     )  # fmt: skip

@@ -65,6 +65,8 @@ class Drawn:
     ends: tuple[str, ...] = ("finished",)
     gate: bool = True
     loop: str = "closed"
+    counters_s: int | None = None  # the monotonic second in which the targets' counters were read
+    memory_grows_s: tuple[int, ...] = ()  # each of these seconds adds 1 MiB to every instance of `go`
     judged: bool = False
     cut_after: int | None = None  # write only the first stages
 
@@ -185,6 +187,9 @@ def write_run(path: Path, drawn: Drawn) -> Path:
             at_ns = (start + 1) * NS
             text = f"{drawn.dead} died: killed by signal 9"
             writer.write(Event(at_ns, clock.utc(at_ns), "instance-died", text, drawn.dead_from_stage, drawn.dead))
+        if drawn.counters_s is not None:
+            at_ns = drawn.counters_s * NS
+            writer.write(Event(at_ns, clock.utc(at_ns), "counters", "before the load"))
         for kind in drawn.ends:
             writer.write(Event(end_ns, clock.utc(end_ns), kind, f"the run {kind}"))  # type: ignore[arg-type]
     return path
@@ -228,7 +233,7 @@ def _write_usage(writer: RunWriter, drawn: Drawn, planned: list[tuple[int, Stage
             UsageLine(
                 second * NS, clock.utc(second * NS), second,
                 tuple(None if name in unread else cpu[name] for name in INSTANCES),
-                tuple(None if name in unread else _memory(drawn, name) for name in INSTANCES),
+                tuple(None if name in unread else _memory(drawn, name, second) for name in INSTANCES),
                 (None,) * 7, (None,) * 7, HostUsage(sum(busy), 0.0, (busy[0], busy[1]), 1 << 30),
             )
         )  # fmt: skip
@@ -250,7 +255,12 @@ def _unread(drawn: Drawn, stage: Stage | None) -> set[str]:
     return {name for name in INSTANCES if name.startswith(stage.twin)}
 
 
-def _memory(drawn: Drawn, name: str) -> int:
+def _memory(drawn: Drawn, name: str, second: int) -> int:
+    grown = sum(second >= at for at in drawn.memory_grows_s) if name.startswith("go") else 0
+    return _drawn_memory(drawn, name) + grown * MIB
+
+
+def _drawn_memory(drawn: Drawn, name: str) -> int:
     if name == "generator" or name.endswith("-rest"):
         return 50 * MIB
     return drawn.memory_mib[name.split("-", maxsplit=1)[0]] * MIB

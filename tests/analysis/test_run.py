@@ -68,8 +68,17 @@ def test_probes_are_in_no_curve(find_drawn: FindDrawn) -> None:
     assert all(len(curve.points) == 6 for curve in findings.curves.values())
 
 
-def test_idle_memory_is_the_last_sample_before_the_load(find_drawn: FindDrawn) -> None:
-    assert find_drawn().run.idle_memory_bytes[:3] == (200 << 20, 200 << 20, 50 << 20)
+def test_idle_memory_is_the_last_sample_before_the_seats_connect(find_drawn: FindDrawn) -> None:
+    # samples on 1,000 and 1,001, load from 1,002, seats from 1,000.5: what 1,001 shows is no rest any more
+    assert find_drawn(memory_grows_s=(1_001,)).run.idle_memory_bytes[:3] == (200 << 20, 200 << 20, 50 << 20)
+
+
+def test_idle_memory_is_read_until_the_counters_were_where_they_were(find_drawn: FindDrawn) -> None:
+    grows = (1_001, 1_002)
+    run = find_drawn(memory_grows_s=grows, counters_s=1_001).run
+    assert run.idle_memory_bytes[:2] == (201 << 20, 201 << 20)
+    late = find_drawn(memory_grows_s=grows, counters_s=1_100).run  # those after the load say nothing of the rest
+    assert late.idle_memory_bytes[:2] == (200 << 20, 200 << 20)
 
 
 def test_a_run_without_stages_reads_as_empty(find_drawn: FindDrawn) -> None:

@@ -130,4 +130,4 @@ def test_a_run_without_an_end_is_partial(find_drawn: FindDrawn) -> None:
 def test_a_missing_gate_is_noted(find_drawn: FindDrawn) -> None:
     summary = summarise(find_drawn(gate=False))
     assert summary.gate is None
-    assert any(note.startswith("no gate") for note in summary.run.notes)
+    assert any(note.startswith("no gate belongs to this run: it was started by hand") for note in summary.run.notes)

@@ -4,9 +4,12 @@ from dataclasses import replace
 
 import pytest
 
-from analysis.validity import StageFigures, carried, judge, measured_window, past_saturation
+from analysis.validity import StageFigures, carried, figures_of, judge, measured_window, past_saturation
 from records.clock import NS
+from records.instance import Instance
+from records.plan_file import check_plan
 from records.stage import Stage, StageLine
+from records.usage import HostUsage, UsageLine
 
 STAGE = Stage(1, "steps-1", "measure", "go", "balance", 0, 0, 1_000.0, 1, 2)
 LINE = StageLine(103 * NS, "", STAGE, "fasthttp", 800, 100, 2_000.0, 2_000, 2_000)
@@ -57,6 +60,49 @@ def test_failed_answers_are_the_twins_fault_and_not_the_generators() -> None:
 def test_cores_busy_with_others_blame_the_machine() -> None:
     figures = replace(GOOD, answered_rps=600.0, achieved_rps=600.0, target_percent=60.0, cores_busy_percent=99.0)
     assert [reason.split(":")[0] for reason in judge(LINE, figures)] == ["the machine was the limit"]
+
+
+@pytest.mark.parametrize(
+    ("answered", "busy", "blamed"),
+    [(969.0, 95.0, True), (969.0, 94.9, False), (970.0, 100.0, False), (969.0, None, False)],
+)
+def test_busy_cores_of_the_generator_are_blamed_when_the_load_falls_short(
+    answered: float, busy: float | None, blamed: bool
+) -> None:
+    figures = replace(GOOD, answered_rps=answered, target_percent=97.0, generator_cores_busy_percent=busy)
+    expected = ("the generator was the limit: answered 969 of 1000 requests a second offered while its cores were "
+                "95 % busy (limit 95 %)",)  # fmt: skip
+    assert judge(LINE, figures) == (expected if blamed else ())
+
+
+def usage(second: int, busy_s: tuple[float, float]) -> UsageLine:
+    host = HostUsage(sum(busy_s), 0.0, busy_s, 0)
+    return UsageLine(second * NS, "", second, (0.5 * second, 0.6 * second), (1, 1), (None,) * 2, (None,) * 2, host)
+
+
+@pytest.mark.parametrize(
+    ("twin_set", "sender_set", "expected"),
+    [((0,), (1,), 97.0), ((0,), (0, 1), 97.0), ((0, 1), (1,), None), ((0,), (), None)],
+)
+def test_the_generators_cores_are_those_it_has_to_itself(
+    twin_set: tuple[int, ...], sender_set: tuple[int, ...], expected: float | None
+) -> None:
+    # in the two measured seconds core 1 is busy for 0.96 and 0.98 s, of which the generator itself used 0.6 each
+    lines = [usage(101, (0.0, 10.0)), usage(102, (0.7, 10.96)), usage(103, (1.4, 11.94))]
+    served = {"go": [{"name": "go-1", "address": "127.0.0.1:1", "serves": ["balance"]}]}
+    served["rust"] = [{"name": "rust-1", "address": "127.0.0.1:2", "serves": ["balance"]}]
+    twins = {
+        name: {"start": "process", "command": ["x"], "cpu_set": list(twin_set), "instances": instances}
+        for name, instances in served.items()
+    }
+    workload = [{"name": "balance", "path": "/b/{user_id}", "hot": True}]
+    plan = check_plan({"schema": 1, "twins": twins, "workload": workload}, "test")
+    instances = (
+        Instance("go-1", "target", "go", serves=("balance",), cpu_set=twin_set, watch="process"),
+        Instance("generator", "generator", cpu_set=sender_set, watch="process"),
+    )
+    figures = figures_of(LINE, lines, instances, plan)
+    assert figures.generator_cores_busy_percent == (None if expected is None else pytest.approx(expected))
 
 
 def test_stolen_time_above_five_percent_is_a_reason() -> None:

@@ -19,11 +19,11 @@ LINES = [line(10, 1.0), line(11, 1.5, busy=0.5), line(12, 2.5, busy=1.5, steal=0
 
 
 def test_cores_are_the_growth_of_cpu_time_per_second() -> None:
-    used = usage_in(LINES, 1, (0,), 10 * NS, 12 * NS)
+    used = usage_in(LINES, 1, ((0,),), 10 * NS, 12 * NS)
     assert used.cores == (0.75,)
     assert used.memory_bytes == (100.0,)
     assert used.stolen_ratio == pytest.approx(0.2 / 2 / 2)  # 0.2 s of two cores over two seconds
-    assert used.busy_ratio == pytest.approx(0.75)
+    assert used.busy_ratios == (pytest.approx(0.75),)
 
 
 def test_an_end_between_samples_is_read_on_a_straight_line() -> None:
@@ -37,8 +37,8 @@ def test_an_end_without_a_sample_yet_is_drawn_in() -> None:
 
 def test_a_window_less_than_half_covered_has_no_figures() -> None:
     assert covered(LINES, 12 * NS, 15 * NS) is None
-    used = usage_in(LINES, 1, (0,), 12 * NS, 15 * NS)
-    assert (used.cores, used.memory_bytes, used.stolen_ratio, used.busy_ratio) == ((None,), (None,), None, None)
+    used = usage_in(LINES, 1, ((0,),), 12 * NS, 15 * NS)
+    assert (used.cores, used.memory_bytes, used.stolen_ratio, used.busy_ratios) == ((None,), (None,), None, (None,))
     assert covered([], 0, NS) is None
     assert covered(LINES, 11 * NS, 11 * NS) is None
 
@@ -51,4 +51,4 @@ def test_an_instance_that_could_not_be_read_is_a_gap() -> None:
 
 
 def test_unpinned_instances_have_no_cores_of_their_own() -> None:
-    assert usage_in(LINES, 1, (), 10 * NS, 12 * NS).busy_ratio is None
+    assert usage_in(LINES, 1, ((),), 10 * NS, 12 * NS).busy_ratios == (None,)

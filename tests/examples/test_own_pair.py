@@ -1,21 +1,34 @@
-"""The page "your service in 15 minutes", command by command, on the example's own plan."""
+"""The page "your service in 15 minutes", command by command, on a copy of the example, from a folder beside it."""
 
 from __future__ import annotations
 
+import shutil
 import subprocess
-import sys
 from pathlib import Path
 
 import pytest
+from live_pair import EXAMPLE, ROOT, TWINLOAD, free_ports
 
-ROOT = Path(__file__).parents[2]
-PLAN = ROOT / "examples" / "own-pair" / "twinload.toml"
 PAGE = ROOT / "docs" / "own-pair.md"
 
 
-def call(*words: str, runs: Path) -> subprocess.CompletedProcess[str]:
-    argv = [sys.executable, "-m", "twinload.cli", *words, "--plan", str(PLAN), "--runs", str(runs)]
-    return subprocess.run(argv, capture_output=True, text=True, timeout=180, cwd=ROOT, check=False)
+@pytest.fixture
+def beside(tmp_path: Path) -> Path:
+    """Return a folder that holds a copy of the example, on free ports."""
+    copy = tmp_path / "own-pair"
+    shutil.copytree(EXAMPLE, copy, ignore=shutil.ignore_patterns("__pycache__", ".twinload", "runs"))
+    text = (copy / "twinload.toml").read_text(encoding="utf-8")
+    for port, free in zip(("18301", "18302"), free_ports(2), strict=True):
+        assert port in text
+        text = text.replace(port, str(free))
+    (copy / "twinload.toml").write_text(text, encoding="utf-8")
+    return tmp_path
+
+
+def call(beside: Path, *words: str) -> subprocess.CompletedProcess[str]:
+    """Run a command as the page does: with a plan named relative to where the reader stands."""
+    argv = [*TWINLOAD, *words, "--plan", "own-pair/twinload.toml"]
+    return subprocess.run(argv, capture_output=True, text=True, timeout=180, cwd=beside, check=False)
 
 
 @pytest.mark.parametrize("word", ["check", "gate", "run"])
@@ -24,11 +37,11 @@ def test_the_page_names_the_commands_that_are_tried_here(word: str) -> None:
 
 
 @pytest.mark.slow
-def test_the_example_pair_passes_its_gate_and_a_quick_run(tmp_path: Path) -> None:
-    checked = call("check", runs=tmp_path)
+def test_the_example_pair_passes_its_gate_and_a_quick_run(beside: Path) -> None:
+    checked = call(beside, "check")
     assert checked.returncode == 0, checked.stderr
-    gated = call("gate", runs=tmp_path)
+    gated = call(beside, "gate")
     assert gated.returncode == 0, gated.stdout + gated.stderr
-    ran = call("run", "--quick", "--set", "stages.fractions=[0.5, 1.2]", runs=tmp_path)
+    ran = call(beside, "run", "--quick", "--set", "stages.fractions=[0.5, 1.2]")
     assert ran.returncode == 0, ran.stderr
-    assert (tmp_path / "latest" / "report" / "index.html").is_file()
+    assert (beside / "runs" / "latest" / "report" / "index.html").is_file()

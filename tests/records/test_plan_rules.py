@@ -111,3 +111,41 @@ def test_planned_rates_of_each_kind() -> None:
 def test_a_ramp_takes_the_change_in_users_over_the_spawn_rate() -> None:
     swarm = read_plan(SHIPPED, sets=("swarm.user_rate_rps=0.5", "swarm.spawn_rate=100.0"), environ={}).swarm
     assert ramp_seconds(50.0, 200.0, swarm) == pytest.approx(3.0)  # 300 users at 100 a second
+
+
+def test_the_generator_on_a_twins_core_is_refused_unless_it_is_pinned_nowhere() -> None:
+    changed = tree()
+    changed["swarm"]["cpu_set"] = [0, 1]
+    text = fault_texts(changed)
+    assert "swarm.cpu_set = [0, 1]: [0] is in twins.go.cpu_set too: give the generator other cores" in text
+    assert "twins.rust.cpu_set too" in text
+    changed["swarm"]["cpu_set"] = []
+    assert check_plan(changed, "plan").swarm.cpu_set == []
+
+
+@pytest.mark.parametrize(
+    ("key", "value", "told"),
+    [
+        ("cpu_set", [0, 2], "twins.rust.cpu_set = [0, 2]: is unlike twins.go: give both the same"),
+        ("cpus", 0.5, "twins.rust.cpus = 0.5: is unlike twins.go: give both the same"),
+        ("memory", "1GiB", "twins.rust.memory = 1024MiB: is unlike twins.go: give both the same"),
+    ],
+)
+def test_twins_that_are_started_with_unlike_allotments_are_refused(key: str, value: Any, told: str) -> None:
+    changed = tree()
+    changed["twins"]["rust"][key] = value
+    text = fault_texts(changed)
+    assert told in text
+    assert text.count("unlike") == 1
+
+
+def test_cpus_left_out_are_the_size_of_the_cpu_set_and_like_it() -> None:
+    changed = tree()
+    del changed["twins"]["rust"]["cpus"]
+    assert check_plan(changed, "plan").twins["rust"].allotment_cores == 1.0
+
+
+def test_an_external_twin_need_not_be_like_one_that_is_started() -> None:
+    changed = tree()
+    changed["twins"]["rust"] |= {"start": "external", "memory": "8GiB", "cpu_set": [], "cpus": 4.0}
+    assert check_plan(changed, "plan").twins["rust"].cpus == 4.0

@@ -157,6 +157,13 @@ def test_a_run_without_a_seal_has_no_broken_one(run: Path) -> None:
     assert broken_seals(run) == ()
 
 
+@pytest.mark.parametrize("text", [b"", b"{", b'["a"]', b'{"manifest.json": 1}', b'{"a": "\xff"}'])
+def test_a_damaged_seal_is_an_error_with_its_remedy(run: Path, text: bytes) -> None:
+    (run / "seal.json").write_bytes(text)
+    with pytest.raises(RunFolderError, match=r"seal\.json: .*the seal is damaged .*remove seal\.json"):
+        broken_seals(run)
+
+
 def test_latest_points_to_the_newest_run(tmp_path: Path) -> None:
     for name in ("one", "two"):
         (tmp_path / name).mkdir()

@@ -68,6 +68,18 @@ def test_a_script_counts_beside_its_interpreter(plan_of, tmp_path: Path) -> None
     assert len(digests) == 2
 
 
+def test_a_module_beside_a_script_counts_too(plan_of, tmp_path: Path) -> None:
+    (tmp_path / "bin").mkdir()
+    (tmp_path / "bin/python").write_bytes(b"interpreter")
+    (tmp_path / "bin/python").chmod(0o755)
+    (tmp_path / "server.py").write_text("import rules")
+    plan, keys = plan_of(command=["python", "server.py"]), set()
+    for text in ("one", "two"):
+        (tmp_path / "rules.py").write_text(text)
+        keys.add(key_from(plan, "pool", programs_of(plan, tmp_path, {"PATH": str(tmp_path / "bin")}), {}))
+    assert len(keys) == 2
+
+
 def test_a_missing_binary_is_named(plan_of, tmp_path: Path) -> None:
     with pytest.raises(TargetError, match=r"old-1: bin/app does not exist; build it"):
         programs_of(plan_of(command=["bin/app"]), tmp_path)

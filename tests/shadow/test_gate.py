@@ -8,11 +8,13 @@ from datetime import UTC, datetime
 from pathlib import Path
 from urllib.parse import unquote
 
+import msgspec
 import pytest
 
 from shadow.errors import CaseError, TargetError
+from shadow.finding import Finding
 from shadow.gate import Edge, gate_key, prove, run_gate
-from shadow.record import find, folder_of, read_findings
+from shadow.record import find, folder_of
 from shadow.render import summary_lines
 
 NOW = datetime(2026, 1, 2, tzinfo=UTC)
@@ -67,7 +69,8 @@ def test_one_digit_in_one_answer_of_thousands_fails_the_gate_and_names_the_path(
     assert not report.passed
     assert report.why == ("balance: 1 of 3,000 differ",)
     assert record.mismatches == {"balance": 1, "statistics": 0}
-    (finding,) = read_findings(folder_of(tmp_path) / f"{record.key}.differences.jsonl")
+    (line,) = (folder_of(tmp_path) / f"{record.key}.differences.jsonl").read_bytes().splitlines()
+    finding = msgspec.json.decode(line, type=Finding)
     assert [str(change) for change in finding.difference.body.paths] == ["$.lots[2].remaining: 7772 != 7773"]
     assert finding.target == "/v1/users/u00777x/balance"
     assert find(tmp_path, record.key, NOW) is None

@@ -6,12 +6,14 @@ from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
+import msgspec
 import pytest
 
 from records.manifest import GateRecord
 from shadow.answer import Answer, Case, Pair
 from shadow.errors import StoreError
-from shadow.record import find, folder_of, forget, read_findings, save, write_findings
+from shadow.finding import Finding
+from shadow.record import find, folder_of, forget, save, write_findings
 from shadow.report import GateReport
 from shadow.scrub import Scrubber
 from shadow.tally import Tally
@@ -66,7 +68,8 @@ def test_findings_are_written_as_lines_and_as_text_and_read_back(tmp_path: Path)
     report = report_with_difference()
     written = write_findings(tmp_path / "gate", "k", report)
     assert written is not None
-    assert read_findings(written[0]) == report.findings
+    lines = written[0].read_bytes().splitlines()
+    assert tuple(msgspec.json.decode(line, type=Finding) for line in lines) == report.findings
     text = written[1].read_text()
     assert "$.a: 1 != 2" in text
     assert "GET /u/1" in text

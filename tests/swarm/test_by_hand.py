@@ -100,6 +100,12 @@ def no_targets(project: Project) -> Ended:
     return Ended(project, *project.run("--headless", "--only-summary", "--loglevel", "WARNING"))
 
 
+def no_good_answer(project: Project) -> Ended:
+    project.edit('path = "/back/{user_id}"', 'path = "/fail/{user_id}"\nhot = true')
+    probes = ("--set", 'stages.kind="probe"', "--set", "stages.probe_s=2", "--endpoints", "back", "--twins", "one")
+    return Ended(project, *project.run("--headless", "--only-summary", *probes))
+
+
 BAD_USAGE = {
     "unknown twin": (("--twins", "three"), "there are: one, two"),
     "no number": (("--rates", "fast"), "is no number"),
@@ -121,6 +127,7 @@ SCENARIOS = {
         scenario.__name__: scenario
         for scenario in (
             two_processes, headless, master_and_worker, interrupted, failing, broken_recorder, no_targets,
+            no_good_answer,
         )
     },
     **{name: bad_usage(name) for name in BAD_USAGE},
@@ -218,6 +225,14 @@ def test_an_interrupt_keeps_what_was_counted_and_ends_with_code_130(ended: Calla
     (line,) = run.project.reader().stages()
     assert not line.complete
     assert run.project.reader().events()[-1].kind == "interrupted"
+
+
+def test_probes_without_a_good_answer_end_the_run_as_failed_with_code_2(ended: Callable[..., Ended]) -> None:
+    run = ended(no_good_answer)
+    assert run.code == 2, run.err
+    assert "back: no good answer to any probe of one" in run.err
+    assert "Traceback" not in run.err
+    assert run.project.reader().events()[-1].kind == "failed"
 
 
 def test_without_targets_a_headless_run_ends_with_code_2_and_one_line(ended: Callable[..., Ended]) -> None:

@@ -203,6 +203,32 @@ def test_the_driver_ends_one_sweep_and_the_next_goes_on() -> None:
     assert [(line.stage.id, line.complete) for line in straw.driver.lines] == [(0, False), (2, True)]
 
 
+def test_a_driver_that_can_be_told_nothing_is_closed_all_the_same() -> None:
+    straw = Stage0([SWEEP])
+
+    def full(_: object) -> None:
+        raise OSError("no space left")
+
+    straw.driver.counted = straw.driver.told = full  # type: ignore[method-assign,assignment]
+    straw.conductor.run()
+    assert straw.driver.log[-1] == "closed failed: OSError: no space left"
+    assert straw.conductor.over
+    assert straw.conductor.outcome == "failed"
+
+
+def test_a_foreseen_error_fails_the_run_in_its_own_words() -> None:
+    straw = Stage0([SWEEP])
+    straw.conductor.foreseen = (LookupError,)
+
+    def nothing() -> None:
+        raise KeyError("front")
+
+    straw.driver.next_sweep = nothing  # type: ignore[method-assign]
+    straw.conductor.run()
+    assert isinstance(straw.conductor.error, KeyError)
+    assert [(event.kind, event.text) for event in straw.driver.events] == [("failed", "'front'")]
+
+
 def test_a_stage_is_described_by_what_was_offered_and_achieved() -> None:
     line = StageLine(
         0, "", make_stage(0, 100.0), "fasthttp", 4, 0, 200.0, 200, 190, {"timeout": 2}, complete=False, why=("x",)

@@ -11,7 +11,17 @@ from swarm_cases import make_plan
 
 from records.plan import Plan
 from records.stage import StageLine
-from swarm.schedule import OVERHEAD_S, Note, Scope, Sweep, campaign, fitting_pairs, pair_orders, pair_seconds
+from swarm.schedule import (
+    OVERHEAD_S,
+    Note,
+    ScheduleError,
+    Scope,
+    Sweep,
+    campaign,
+    fitting_pairs,
+    pair_orders,
+    pair_seconds,
+)
 
 LIMITS = {("one", "front"): 300, ("two", "front"): 600, ("one", "back"): 900, ("two", "back"): 450}
 
@@ -120,6 +130,8 @@ def test_an_endpoint_without_a_good_answer_is_left_out_and_told() -> None:
     assert next(note.text for note in notes if note.kind == "failed").startswith("front: no good answer")
 
 
-def test_with_no_limit_at_all_nothing_is_driven_after_the_probes() -> None:
-    sweeps, _ = drive(make_plan(), limits={})
-    assert len(sweeps) == 4
+def test_with_no_good_answer_at_all_the_schedule_ends_with_an_error_after_the_probes() -> None:
+    with pytest.raises(
+        ScheduleError, match=r"^front, back: no good answer to any probe of one or two, .*logs.*`expect`"
+    ):
+        drive(make_plan(), limits={})

@@ -55,6 +55,16 @@ def test_check_reports_all_faults_as_json_too(tmp_path: Path, capsys: pytest.Cap
     assert [fault["path"] for fault in faults] == ["pool.users", "swarm.seats"]
 
 
+def test_check_tells_faults_of_sections_and_of_this_machine_at_once(capsys: pytest.CaptureFixture[str]) -> None:
+    sets = ("swarm.seats=abc", "stages.bogus=1", "twins.go.cpu_set=[4095]")
+    words = ["check", "--plan", str(ROOT / "twinload.toml"), "--json"]
+    assert main([*words, *(word for text in sets for word in ("--set", text))]) == 2
+    faults = json.loads(capsys.readouterr().out)["faults"]
+    paths = [fault["path"] for fault in faults]
+    assert {"swarm.seats", "stages.bogus", "twins.go.cpu_set"} <= set(paths)
+    assert paths.count("swarm.seats") == 1
+
+
 def test_a_missing_plan_is_one_clear_line(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["check", "--plan", str(tmp_path / "none.toml")]) == 2
     assert "`twinload init` writes one" in capsys.readouterr().err

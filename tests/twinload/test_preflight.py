@@ -25,13 +25,13 @@ def test_the_shipped_plan_fits_two_cores() -> None:
 
 
 def test_a_plan_for_more_cpus_than_there_are_names_those_that_there_are() -> None:
-    text = texts(plan("twins.go.cpu_set=[0, 7]", "swarm.cpu_set=[9]"), ROOMY)
+    text = texts(plan("twins.go.cpu_set=[0, 7]", "twins.rust.cpu_set=[0, 7]", "swarm.cpu_set=[9]"), ROOMY)
     assert "twins.go.cpu_set = [0, 7]: this machine offers the cores 0, 1" in text
     assert "swarm.cpu_set = [9]" in text
 
 
 def test_an_allotment_above_its_cpu_set_is_refused() -> None:
-    assert "is more than the 1 cores" in texts(plan("twins.go.cpus=1.5"), ROOMY)
+    assert "is more than the 1 cores" in texts(plan("twins.go.cpus=1.5", "twins.rust.cpus=1.5"), ROOMY)
 
 
 def test_too_few_descriptors_are_told_with_the_seats_that_would_fit() -> None:

@@ -159,6 +159,29 @@ def test_an_interrupt_before_the_load_leaves_nothing_running(pair: Pair, step: s
     assert "Traceback" not in said
 
 
+def test_an_interrupt_before_the_first_stage_is_told_as_one(pair: Pair) -> None:
+    process = pair.start("run", "--no-gate")
+    wait_until((pair.runs / "latest" / "events.jsonl").exists, what="the run folder")
+    os.killpg(process.pid, signal.SIGINT)
+    said, _ = process.communicate(timeout=60)
+    assert process.returncode == 130, said
+    assert [event.kind for event in RunReader(pair.latest).events()][-1] == "interrupted"
+    assert sorted(p.name for p in (pair.latest / "report").iterdir()) == sorted(REPORT_FILES)
+
+
+def test_imported_users_are_never_replaced_by_generated_ones(pair: Pair) -> None:
+    (pair.folder / "ids.csv").write_text("id\nreal-1\nreal-2\n", encoding="utf-8")
+    key = pair.folder / "key"
+    key.write_bytes(b"k" * 32)
+    key.chmod(0o600)
+    pool = str(pair.folder / ".twinload" / "pool")
+    words = ["--import", str(pair.folder / "ids.csv"), "--key-file", str(key), "--out", pool]
+    assert pair.call("pool", *words).returncode == 0
+    done = pair.call("run")
+    assert done.returncode == 2
+    assert "add import_file and key_file" in done.stderr
+
+
 def test_a_killed_run_leaves_no_orphan(pair: Pair) -> None:
     process = pair.start("run", "--no-gate")
     wait_until(lambda: stage_lines(pair) >= 1, what="load")
