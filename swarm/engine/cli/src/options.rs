@@ -1,0 +1,218 @@
+//! The command line, and the plan it means.
+
+use std::ffi::OsString;
+use std::net::SocketAddr;
+use std::path::PathBuf;
+
+use anyhow::{Context as _, bail, ensure};
+use twinload_engine_core::arrival::Spacing;
+use twinload_engine_core::plan::Plan;
+use twinload_engine_core::stage::{Load, Stage};
+use twinload_engine_core::template::{Column, Columns, RequestSpec};
+
+/// Shown by `--help`.
+pub(crate) const HELP: &str = "\
+Sends requests to loopback and prints rates, latency from the intended start, send lag and the sender's own CPU.
+
+  --connect A[,A…]     targets, 127.0.0.1:PORT, taken in turn
+  --path P             path and query; {column} is a column of --users, percent-encoded
+  --users FILE         CSV with a head line; a user is drawn at random for every request
+  --rate R             open loop: requests a second;  or
+  --closed N           closed loop: N users, each sending again after its answer
+  --think-ms T         closed loop: pause between an answer and the next request (default 0)
+  --duration S         measured part (default 10)
+  --warmup S           before it, not in the figures (default 1)
+  --connections C      most connections per target (default 64)
+  --arrivals A         poisson (default) or constant
+  --timeout S          time-out of an answer (default 10)
+  --threads N          sending threads (default 1)
+  --seed N             all that is random follows from it (default 1)
+  --json               one JSON object
+
+  twinload-engine --connect 127.0.0.1:8080 --path '/u/{user_id}' --users users.csv --rate 20000 --duration 5
+";
+
+/// What the command line asks for.
+pub(crate) enum Command {
+    Help,
+    Send(Options),
+}
+
+/// What to send.
+pub(crate) struct Options {
+    targets: Vec<SocketAddr>,
+    path: String,
+    users: Option<PathBuf>,
+    load: Load,
+    think_s: f64,
+    duration_s: f64,
+    warmup_s: f64,
+    connections: u32,
+    spacing: Spacing,
+    timeout_s: f64,
+    threads: u32,
+    seed: u64,
+    pub(crate) json: bool,
+}
+
+impl Command {
+    /// Reads the arguments after the program's name.
+    pub(crate) fn parse(arguments: impl Iterator<Item = OsString>) -> anyhow::Result<Self> {
+        use lexopt::{Arg, ValueExt as _};
+        let mut options = Options::default();
+        let mut load = None;
+        let mut parser = lexopt::Parser::from_args(arguments);
+        while let Some(argument) = parser.next()? {
+            let Arg::Long(name) = argument else {
+                if argument == Arg::Short('h') {
+                    return Ok(Self::Help);
+                }
+                return Err(argument.unexpected().into());
+            };
+            let name = name.to_owned();
+            match name.as_str() {
+                "help" => return Ok(Self::Help),
+                "json" => options.json = true,
+                "connect" => options.targets = targets(&parser.value()?.string()?)?,
+                "path" => options.path = parser.value()?.string()?,
+                "users" => options.users = Some(parser.value()?.into()),
+                "rate" | "closed" => {
+                    let value = parser.value()?;
+                    let asked =
+                        if name == "rate" { value.parse().map(Load::Rate) } else { value.parse().map(Load::Users) };
+                    ensure!(load.replace(asked.context(name)?).is_none(), "give --rate or --closed, once");
+                }
+                "arrivals" => options.spacing = spacing(&parser.value()?.string()?)?,
+                "think-ms" => options.think_s = parser.value()?.parse::<f64>().context(name)? / 1e3,
+                "duration" => options.duration_s = parser.value()?.parse().context(name)?,
+                "warmup" => options.warmup_s = parser.value()?.parse().context(name)?,
+                "timeout" => options.timeout_s = parser.value()?.parse().context(name)?,
+                "connections" => options.connections = parser.value()?.parse().context(name)?,
+                "threads" => options.threads = parser.value()?.parse().context(name)?,
+                "seed" => options.seed = parser.value()?.parse().context(name)?,
+                _ => bail!("--{name} is no flag: see --help"),
+            }
+        }
+        options.load = load.context("the load is missing: give --rate or --closed")?;
+        ensure!(!options.targets.is_empty(), "the target is missing: give --connect 127.0.0.1:PORT");
+        ensure!(options.duration_s.is_finite(), "--duration {}: give a number of seconds", options.duration_s);
+        Ok(Self::Send(options))
+    }
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        Self {
+            targets: Vec::new(),
+            path: "/".into(),
+            users: None,
+            load: Load::Users(1),
+            think_s: 0.0,
+            duration_s: 10.0,
+            warmup_s: 1.0,
+            connections: 64,
+            spacing: Spacing::Poisson,
+            timeout_s: 10.0,
+            threads: 1,
+            seed: 1,
+            json: false,
+        }
+    }
+}
+
+impl Options {
+    /// Returns the plan that the flags mean; reads the users' file.
+    pub(crate) fn plan(&self) -> anyhow::Result<Plan> {
+        let columns = match &self.users {
+            Some(file) => {
+                let text = std::fs::read_to_string(file).with_context(|| format!("--users {}", file.display()))?;
+                columns(&text).with_context(|| format!("--users {}", file.display()))?
+            }
+            None => Columns::default(),
+        };
+        let stages = vec![Stage::new(0, self.load, self.warmup_s, self.duration_s)];
+        Ok(Plan {
+            spacing: self.spacing,
+            think_s: self.think_s,
+            max_connections: self.connections,
+            timeout_s: self.timeout_s,
+            threads: self.threads,
+            seed: self.seed,
+            ..Plan::simple(self.targets.clone(), RequestSpec::get(self.path.clone()), columns, stages)
+        })
+    }
+}
+
+fn targets(text: &str) -> anyhow::Result<Vec<SocketAddr>> {
+    let one = |part: &str| {
+        let address: SocketAddr =
+            part.parse().with_context(|| format!("--connect {part}: give an address and a port"))?;
+        ensure!(
+            address.ip().is_loopback(),
+            "--connect {part}: this command sends to loopback alone, such as 127.0.0.1:8080"
+        );
+        Ok(address)
+    };
+    text.split(',').map(one).collect()
+}
+
+fn spacing(text: &str) -> anyhow::Result<Spacing> {
+    match text {
+        "poisson" => Ok(Spacing::Poisson),
+        "constant" => Ok(Spacing::Constant),
+        _ => bail!("--arrivals {text}: give poisson or constant"),
+    }
+}
+
+/// Reads a CSV without quotes: names in the first line, then one user a line.
+fn columns(text: &str) -> anyhow::Result<Columns> {
+    let mut lines = text.lines().filter(|line| !line.trim().is_empty());
+    let names: Vec<&str> =
+        lines.next().context("it is empty: give a head line and one user a line")?.split(',').collect();
+    let mut values: Vec<Vec<&str>> = vec![Vec::new(); names.len()];
+    for (number, line) in lines.enumerate() {
+        ensure!(!line.contains('"'), "user {}: quotes are not read: give plain values", number + 1);
+        let cells: Vec<&str> = line.split(',').collect();
+        ensure!(cells.len() == names.len(), "user {}: {} values for {} columns", number + 1, cells.len(), names.len());
+        values.iter_mut().zip(cells).for_each(|(column, cell)| column.push(cell.trim()));
+    }
+    ensure!(values.iter().all(|column| !column.is_empty()), "it has no user: give one a line below the names");
+    let mut columns = Columns::default();
+    for (name, column) in names.into_iter().zip(values) {
+        columns.insert(name.trim(), column.into_iter().collect::<Column>());
+    }
+    Ok(columns)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn parse(line: &str) -> anyhow::Result<Options> {
+        match Command::parse(line.split_whitespace().map(OsString::from))? {
+            Command::Send(options) => Ok(options),
+            Command::Help => bail!("help"),
+        }
+    }
+
+    #[test]
+    fn only_loopback_is_sent_load() {
+        let fault = parse("--connect 192.0.2.1:80 --rate 1").map(|_| ()).expect_err("refused").to_string();
+        assert!(fault.contains("loopback alone"), "{fault}");
+        assert!(parse("--connect 127.0.0.1:80,[::1]:81 --rate 1").is_ok());
+    }
+
+    #[test]
+    fn one_kind_of_load_is_wanted() {
+        assert!(parse("--connect 127.0.0.1:80").is_err());
+        assert!(parse("--connect 127.0.0.1:80 --rate 1 --closed 2").is_err());
+        assert_eq!(parse("--connect 127.0.0.1:80 --closed 2").expect("closed").load, Load::Users(2));
+    }
+
+    #[test]
+    fn users_are_columns_of_equal_length() {
+        assert_eq!(columns("user_id,card\na,1\nb,2\n").expect("columns").users(), Some(2));
+        assert!(columns("user_id,card\na\n").is_err());
+        assert!(columns("user_id\n").is_err());
+    }
+}

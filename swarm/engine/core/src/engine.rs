@@ -1,0 +1,164 @@
+//! An engine: the threads that run a plan, and the handle to steer and read them.
+
+use std::io;
+use std::sync::Arc;
+use std::thread::JoinHandle;
+
+use crate::arrival::Share;
+use crate::control::{Command, Control, Told, Vitals};
+use crate::net::{Net, Waker};
+use crate::plan::{Plan, PlanError};
+use crate::stage::place;
+use crate::worker::{Worker, slots};
+
+struct Thread {
+    control: Arc<Control>,
+    waker: Waker,
+    handle: JoinHandle<io::Result<()>>,
+}
+
+/// A running engine. Dropping it ends it at once.
+pub struct Engine {
+    threads: Vec<Thread>,
+}
+
+/// An engine that did not end as it should.
+#[derive(Debug, thiserror::Error)]
+pub enum EngineError {
+    /// A thread could not wait for events.
+    #[error("a sending thread failed: {0}")]
+    Wait(#[from] io::Error),
+    /// A thread panicked, which is a fault of the engine.
+    #[error("a sending thread panicked: {0}")]
+    Panic(String),
+}
+
+impl Engine {
+    /// Starts a plan's threads; its first stage begins at `start_ns` of the monotonic clock, see
+    /// [`crate::net::monotonic_ns`].
+    ///
+    /// # Errors
+    /// [`PlanError`] when the plan cannot be run or the machine refuses a thread or descriptor; nothing runs then.
+    pub fn start(plan: &Plan, start_ns: u64) -> Result<Self, PlanError> {
+        check(plan)?;
+        let stages = place(&plan.stages, start_ns)?;
+        let mut engine = Self { threads: Vec::with_capacity(plan.threads as usize) };
+        for index in 0..plan.threads {
+            let share = Share { index, of: plan.threads };
+            let net = Net::new(slots(plan, share) as usize * plan.targets.len())?;
+            let (waker, control) = (net.waker(), Arc::new(Control::default()));
+            let mut worker = Worker::new(plan, stages.clone(), share, net, Arc::clone(&control))?;
+            let run = move || {
+                worker.io().sharpen_timers();
+                worker.run()
+            };
+            let handle = std::thread::Builder::new().name(format!("twinload-{index}")).spawn(run)?;
+            engine.threads.push(Thread { control, waker, handle });
+        }
+        Ok(engine)
+    }
+
+    /// Changes the rate of the stage under way, until its end.
+    pub fn set_rate(&self, rate_rps: f64) {
+        self.ask(Command::Rate(rate_rps));
+    }
+
+    /// Changes the number of closed-loop users, until the next stage.
+    pub fn set_users(&self, users: u32) {
+        self.ask(Command::Users(users));
+    }
+
+    /// Starts nothing any more; what is on its way may end within its time-out.
+    pub fn stop(&self) {
+        self.ask(Command::Stop);
+    }
+
+    /// Ends at once; what is on its way fails as `stopped`.
+    pub fn abort(&self) {
+        self.ask(Command::Abort);
+    }
+
+    /// Returns what every thread told since the last time.
+    #[must_use]
+    pub fn drain(&self) -> Vec<Told> {
+        self.threads.iter().map(|thread| thread.control.drain()).collect()
+    }
+
+    /// Whether a thread still runs.
+    #[must_use]
+    pub fn is_running(&self) -> bool {
+        self.threads.iter().any(|thread| !thread.handle.is_finished())
+    }
+
+    /// Waits for the end and returns what was told since the last time.
+    ///
+    /// # Errors
+    /// [`EngineError`] when a thread failed.
+    pub fn join(mut self) -> Result<Vec<Told>, EngineError> {
+        let mut told = Vec::with_capacity(self.threads.len());
+        for thread in self.threads.drain(..) {
+            thread.handle.join().map_err(|payload| EngineError::Panic(text_of(&*payload)))??;
+            told.push(thread.control.drain());
+        }
+        Ok(told)
+    }
+
+    fn ask(&self, command: Command) {
+        for thread in &self.threads {
+            thread.control.ask(command);
+            thread.waker.wake();
+        }
+    }
+}
+
+impl Drop for Engine {
+    fn drop(&mut self) {
+        self.ask(Command::Abort);
+        for thread in self.threads.drain(..) {
+            let _ = thread.handle.join();
+        }
+    }
+}
+
+/// Returns the sum of the vitals of all threads.
+#[must_use]
+pub fn sum_vitals(told: &[Told]) -> Vitals {
+    told.iter().fold(Vitals::default(), |sum, one| Vitals {
+        cpu_ns: sum.cpu_ns + one.vitals.cpu_ns,
+        opened: sum.opened + one.vitals.opened,
+        closed: sum.closed + one.vitals.closed,
+        refused: sum.refused + one.vitals.refused,
+        busy: sum.busy + one.vitals.busy,
+        waiting: sum.waiting + one.vitals.waiting,
+    })
+}
+
+fn check(plan: &Plan) -> Result<(), PlanError> {
+    let columns = plan.columns.users();
+    if !plan.columns.is_empty() && columns != Some(plan.user_weights.len()) {
+        return Err(PlanError::Users { weights: plan.user_weights.len(), columns });
+    }
+    let positive = |value: f64| value > 0.0 && value <= 86_400.0;
+    let numbers = [
+        ("threads", f64::from(plan.threads), plan.threads >= 1 && plan.threads <= 1_024, "from 1 to 1024"),
+        (
+            "max_connections",
+            f64::from(plan.max_connections),
+            plan.max_connections >= plan.threads,
+            "from the threads' on",
+        ),
+        ("max_pending", f64::from(plan.max_pending), plan.max_pending >= 1, "from 1 on"),
+        ("timeout_s", plan.timeout_s, positive(plan.timeout_s), "above 0, up to a day"),
+        ("queue_limit_s", plan.queue_limit_s, positive(plan.queue_limit_s), "above 0, up to a day"),
+        ("think_s", plan.think_s, plan.think_s == 0.0 || positive(plan.think_s), "from 0 to a day"),
+    ];
+    match numbers.into_iter().find(|(_, _, good, _)| !good) {
+        Some((name, value, _, range)) => Err(PlanError::Number { name, value, range }),
+        None => Ok(()),
+    }
+}
+
+fn text_of(payload: &(dyn std::any::Any + Send)) -> String {
+    let text = payload.downcast_ref::<String>().map(String::as_str).or_else(|| payload.downcast_ref::<&str>().copied());
+    text.unwrap_or("no message").to_owned()
+}

@@ -1,0 +1,27 @@
+//! The sender of twinload, without Python: open and closed loop over HTTP/1.1, on one epoll per thread.
+//!
+//! [`plan::Plan`] in, [`tally::SecondLine`]s out: [`engine::Engine`] starts a thread per core, each with a
+//! [`worker::Worker`] that draws arrivals ([`arrival`], [`seats`], [`alias`]), renders requests ([`template`]), keeps
+//! connections ([`pool`], [`connection`], [`deadlines`]), reads answers ([`parse`]) and counts ([`tally`], [`hdr`]).
+//! Clock and sockets are behind [`io::Io`]; [`net`] is the real one. System calls and their unsafe code are `rustix`'s.
+
+#![forbid(unsafe_code)]
+#![deny(missing_docs)]
+
+pub mod alias;
+pub mod arrival;
+pub mod connection;
+pub mod control;
+pub mod deadlines;
+pub mod engine;
+pub mod hdr;
+pub mod io;
+pub mod net;
+pub mod parse;
+pub mod plan;
+pub mod pool;
+pub mod seats;
+pub mod stage;
+pub mod tally;
+pub mod template;
+pub mod worker;

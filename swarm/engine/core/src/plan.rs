@@ -1,0 +1,140 @@
+//! What an engine is given: targets, endpoints, users, stages and limits.
+
+use std::net::SocketAddr;
+
+use crate::arrival::Spacing;
+use crate::parse::Limits;
+use crate::stage::Stage;
+use crate::template::{Columns, RequestSpec};
+
+/// One instance that serves.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Target {
+    /// Where it listens.
+    pub address: SocketAddr,
+    /// What the Host header says.
+    pub host: String,
+}
+
+/// One entry of the workload.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Endpoint {
+    /// Its request.
+    pub request: RequestSpec,
+    /// The targets that serve it, by their place; taken in turn.
+    pub targets: Vec<u16>,
+    /// How often it is drawn.
+    pub weight: u64,
+    /// The status of a good answer; None takes every answer for good.
+    pub expect_status: Option<u16>,
+}
+
+/// Everything that a run needs.
+#[derive(Clone, Debug)]
+pub struct Plan {
+    /// The targets.
+    pub targets: Vec<Target>,
+    /// The workload.
+    pub endpoints: Vec<Endpoint>,
+    /// The pool: what the templates are filled from.
+    pub columns: Columns,
+    /// Activity weight of every pool user.
+    pub user_weights: Vec<u64>,
+    /// The stages, end to end.
+    pub stages: Vec<Stage>,
+    /// How open-loop arrivals are spaced.
+    pub spacing: Spacing,
+    /// The pause of a closed-loop user between an answer and its next request.
+    pub think_s: f64,
+    /// Connections per target, all threads together.
+    pub max_connections: u32,
+    /// How many arrivals per target may wait for a connection, all threads together.
+    pub max_pending: u32,
+    /// How long an arrival may wait before it is dropped.
+    pub queue_limit_s: f64,
+    /// How long connecting may take, and how long an answer.
+    pub timeout_s: f64,
+    /// Limits of the parser.
+    pub limits: Limits,
+    /// How many threads send.
+    pub threads: u32,
+    /// All that is random follows from this.
+    pub seed: u64,
+}
+
+impl Plan {
+    /// Returns a plan for one endpoint with expected status 200, one thread and 64 connections per target.
+    #[must_use]
+    pub fn simple(targets: Vec<SocketAddr>, request: RequestSpec, columns: Columns, stages: Vec<Stage>) -> Self {
+        let all = (0..).zip(&targets).map(|(at, _)| at).collect();
+        Self {
+            targets: targets.into_iter().map(|address| Target { address, host: address.to_string() }).collect(),
+            endpoints: vec![Endpoint { request, targets: all, weight: 1, expect_status: Some(200) }],
+            user_weights: vec![1; columns.users().unwrap_or(1)],
+            columns,
+            stages,
+            spacing: Spacing::Constant,
+            think_s: 0.0,
+            max_connections: 64,
+            max_pending: 1_000_000,
+            queue_limit_s: 10.0,
+            timeout_s: 10.0,
+            limits: Limits::default(),
+            threads: 1,
+            seed: 1,
+        }
+    }
+}
+
+/// A plan that cannot be run.
+#[derive(Debug, thiserror::Error)]
+pub enum PlanError {
+    /// A stage cannot be sent.
+    #[error(transparent)]
+    Stage(#[from] crate::stage::StageError),
+    /// A request cannot be sent.
+    #[error("endpoint {endpoint}: {source}")]
+    Template {
+        /// The endpoint's place.
+        endpoint: usize,
+        /// What is wrong.
+        source: crate::template::TemplateError,
+    },
+    /// Nothing can be drawn.
+    #[error("{what}: {source}")]
+    Weights {
+        /// Users or endpoints.
+        what: &'static str,
+        /// What is wrong.
+        source: crate::alias::WeightsError,
+    },
+    /// Columns and weights are not of the same users.
+    #[error("the pool has {weights} weights, but its columns have {columns:?} values: give one of each per user")]
+    Users {
+        /// How many weights there are.
+        weights: usize,
+        /// How many values every column has; None when they differ.
+        columns: Option<usize>,
+    },
+    /// An endpoint has no target, or one that is not there.
+    #[error("endpoint {endpoint}: it needs at least one target, and each must be below {targets}")]
+    Targets {
+        /// The endpoint's place.
+        endpoint: usize,
+        /// How many targets there are.
+        targets: usize,
+    },
+    /// A number is outside its range.
+    #[error("{name} = {value} cannot be: give a number {range}")]
+    Number {
+        /// Which one.
+        name: &'static str,
+        /// What was given.
+        value: f64,
+        /// What would be right.
+        range: &'static str,
+    },
+    /// The machine refused a thread or a descriptor.
+    #[error("the engine could not start: {0}")]
+    Machine(#[from] std::io::Error),
+}

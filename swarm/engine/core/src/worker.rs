@@ -1,0 +1,545 @@
+//! The loop of one thread: starts what is due, sends, reads, counts. All decisions are here and in what it calls; the
+//! machine is behind [`Io`], so that the same loop runs in virtual time.
+//!
+//! One turn: obey commands, start what is due, expire what is late, tell finished seconds, wait for the next moment or
+//! event, handle the events; after each event what has become due is started first, so that a batch delays nobody.
+
+use std::cmp::Reverse;
+use std::collections::BinaryHeap;
+use std::io;
+use std::sync::Arc;
+
+use rand::SeedableRng as _;
+use rand::rngs::Xoshiro256PlusPlus;
+
+use crate::alias::Alias;
+use crate::arrival::{Schedule, Share};
+use crate::connection::{Connection, Job, NO_SEAT, State, Step};
+use crate::control::{Command, Control, Vitals};
+use crate::deadlines::Deadlines;
+use crate::io::{Io, Ready};
+use crate::plan::{Plan, PlanError, Target};
+use crate::pool::{Admission, Pool};
+use crate::seats::Seats;
+use crate::stage::{Load, Placed, to_ns};
+use crate::tally::{Cause, Key, Outcome, Tally, second_of};
+use crate::template::Request;
+
+/// Reads go here, all connections' in turn.
+const BUFFER_BYTES: usize = 64 * 1024;
+/// A connection that was idle as long and turns out closed was closed before it saw the request (RFC 9112, 9.3.1).
+const STALE_NS: u64 = 1_000_000_000;
+
+struct Entry {
+    request: Request,
+    head_only: bool,
+    targets: Vec<u16>,
+    turn: usize,
+    expect_status: Option<u16>,
+    waiting: u64,
+}
+
+/// What one thread sends and counts.
+pub struct Worker<I> {
+    io: I,
+    control: Arc<Control>,
+    share: Share,
+    targets: Vec<Target>,
+    entries: Vec<Entry>,
+    draw_entry: Alias,
+    draw_user: Alias,
+    rng: Xoshiro256PlusPlus,
+    stages: Vec<Placed>,
+    /// How many stages have begun.
+    begun: usize,
+    schedule: Schedule,
+    seats: Seats,
+    connections: Vec<Connection>,
+    pools: Vec<Pool>,
+    answers_due: Deadlines,
+    connects_due: Deadlines,
+    backing_off: BinaryHeap<Reverse<(u64, u32)>>,
+    queue_limit_ns: u64,
+    busy: usize,
+    waiting: usize,
+    tally: Tally,
+    vitals: Vitals,
+    told_second: u64,
+    buffer: Box<[u8]>,
+    ready: Vec<Ready>,
+}
+
+impl<I: Io> Worker<I> {
+    /// Returns a worker that has a share of a plan, with `slots(plan, share)` connections per target.
+    ///
+    /// # Errors
+    /// [`PlanError`] when the plan cannot be run.
+    pub fn new(
+        plan: &Plan,
+        stages: Vec<Placed>,
+        share: Share,
+        io: I,
+        control: Arc<Control>,
+    ) -> Result<Self, PlanError> {
+        let slots = slots(plan, share);
+        let target_number = plan.targets.len() as u32;
+        let slot_number = (slots * target_number) as usize;
+        let instances = (0..plan.targets.len() as u16).flat_map(|at| std::iter::repeat_n(at, slots as usize));
+        let draw = |what, weights: &[u64]| Alias::new(weights).map_err(|source| PlanError::Weights { what, source });
+        let max_pending = plan.max_pending.div_ceil(share.of) as usize;
+        let weights: Vec<u64> = plan.endpoints.iter().map(|endpoint| endpoint.weight).collect();
+        let told_second = second_of(io.now_ns());
+        Ok(Self {
+            schedule: Schedule::new(&stages, plan.spacing, share, plan.seed),
+            rng: Xoshiro256PlusPlus::seed_from_u64(plan.seed.wrapping_add(u64::from(share.index)).wrapping_mul(3) + 1),
+            seats: Seats::new(to_ns(plan.think_s)),
+            connections: instances.map(|instance| Connection::new(instance, plan.limits)).collect(),
+            pools: (0..target_number).map(|at| Pool::new(at * slots, slots, max_pending)).collect(),
+            answers_due: Deadlines::new(slot_number, to_ns(plan.timeout_s)),
+            connects_due: Deadlines::new(slot_number, to_ns(plan.timeout_s)),
+            backing_off: BinaryHeap::with_capacity(slot_number),
+            queue_limit_ns: to_ns(plan.queue_limit_s),
+            targets: plan.targets.clone(),
+            entries: entries(plan)?,
+            draw_entry: draw("endpoints", &weights)?,
+            draw_user: draw("users", &plan.user_weights)?,
+            begun: 0,
+            busy: 0,
+            waiting: 0,
+            tally: Tally::default(),
+            vitals: Vitals::default(),
+            told_second,
+            buffer: vec![0; BUFFER_BYTES].into(),
+            ready: Vec::with_capacity(1_024),
+            io,
+            control,
+            share,
+            stages,
+        })
+    }
+
+    /// Runs until every stage is over and everything of them has ended.
+    ///
+    /// # Errors
+    /// When waiting for events fails.
+    pub fn run(&mut self) -> io::Result<()> {
+        while self.turn()? {}
+        Ok(())
+    }
+
+    /// Does one turn; returns whether there is more to do.
+    ///
+    /// # Errors
+    /// When waiting for events fails.
+    pub fn turn(&mut self) -> io::Result<bool> {
+        let now_ns = self.io.now_ns();
+        self.obey(now_ns);
+        self.advance(now_ns);
+        if self.is_over(now_ns) {
+            self.tell(u64::MAX);
+            return Ok(false);
+        }
+        let mut ready = std::mem::take(&mut self.ready);
+        let waited = self.io.wait(self.next_ns(), &mut ready);
+        for event in &ready {
+            self.react(event);
+            // One comparison per event when nothing is due; the clock was read by whatever the event did last.
+            let now_ns = self.io.now_ns();
+            self.start_due(now_ns);
+        }
+        self.ready = ready;
+        waited.map(|()| true)
+    }
+
+    /// The edge, for tests that play the machine.
+    pub fn io(&mut self) -> &mut I {
+        &mut self.io
+    }
+
+    fn obey(&mut self, now_ns: u64) {
+        for command in self.control.take_commands() {
+            match command {
+                Command::Rate(rate_rps) => self.schedule.set_rate(now_ns, rate_rps),
+                Command::Users(users) => self.seats.set(self.share_of(users), now_ns, 0, &mut self.rng),
+                Command::Stop => self.stop(now_ns),
+                Command::Abort => {
+                    self.stop(now_ns);
+                    self.abandon(now_ns);
+                }
+            }
+        }
+    }
+
+    /// Starts nothing any more; who waits is dropped, what is on its way may end.
+    fn stop(&mut self, now_ns: u64) {
+        self.stages.iter_mut().for_each(|stage| stage.ends_ns = stage.ends_ns.min(now_ns));
+        self.begun = self.stages.len();
+        self.schedule.end(now_ns);
+        while self.schedule.take().is_some() {}
+        self.seats.set(0, now_ns, 0, &mut self.rng);
+        for at in 0..self.pools.len() {
+            while let Some(job) = self.pools[at].give_up() {
+                self.drop_job(&job, now_ns);
+            }
+        }
+    }
+
+    fn abandon(&mut self, now_ns: u64) {
+        for slot in 0..self.connections.len() as u32 {
+            if self.connections[slot as usize].is_busy() {
+                self.fail(slot, Cause::Stopped, now_ns);
+            }
+        }
+    }
+
+    fn share_of(&self, users: u32) -> u32 {
+        users / self.share.of + u32::from(self.share.index < users % self.share.of)
+    }
+
+    /// Does all that a moment asks for.
+    fn advance(&mut self, now_ns: u64) {
+        while let Some(stage) = self.stages.get(self.begun).filter(|stage| stage.starts_ns <= now_ns) {
+            let users = if let Load::Users(users) = stage.stage.load { self.share_of(users) } else { 0 };
+            self.seats.set(users, stage.starts_ns, to_ns(stage.stage.ramp_s), &mut self.rng);
+            self.begun += 1;
+        }
+        if self.begun == self.stages.len() && self.stages.last().is_some_and(|stage| stage.ends_ns <= now_ns) {
+            self.seats.set(0, now_ns, 0, &mut self.rng);
+        }
+        self.start_due(now_ns);
+        while let Some(slot) = self.answers_due.expired(now_ns) {
+            self.fail(slot, Cause::Timeout, now_ns);
+        }
+        while let Some(slot) = self.connects_due.expired(now_ns) {
+            self.refused(slot, Cause::Timeout, now_ns);
+        }
+        while let Some(&Reverse((at_ns, slot))) = self.backing_off.peek()
+            && at_ns <= now_ns
+        {
+            self.backing_off.pop();
+            self.vacate(slot, now_ns);
+        }
+        self.expire_waiting(now_ns);
+        let second = second_of(now_ns);
+        if second > self.told_second {
+            self.tell(second);
+        }
+    }
+
+    fn expire_waiting(&mut self, now_ns: u64) {
+        for at in 0..self.pools.len() {
+            while self.pools[at].first_waiting().is_some_and(|job| job.intended_ns + self.queue_limit_ns <= now_ns) {
+                if let Some(job) = self.pools[at].give_up() {
+                    self.drop_job(&job, now_ns);
+                }
+            }
+        }
+    }
+
+    fn next_ns(&self) -> u64 {
+        let second_ns = (self.told_second + 1) * crate::stage::SECOND_NS;
+        let waiting =
+            self.pools.iter().filter_map(Pool::first_waiting).map(|job| job.intended_ns + self.queue_limit_ns);
+        let moments = [
+            self.schedule.peek().map(|arrival| arrival.at_ns),
+            self.seats.next_ns(),
+            self.answers_due.next_ns(),
+            self.connects_due.next_ns(),
+            self.backing_off.peek().map(|Reverse((at_ns, _))| *at_ns),
+            self.stages.get(self.begun).map(|stage| stage.starts_ns),
+            self.stages.last().map(|stage| stage.ends_ns).filter(|&ends_ns| ends_ns > self.io.now_ns()),
+            waiting.min(),
+        ];
+        moments.into_iter().flatten().min().map_or(second_ns, |next_ns| next_ns.min(second_ns))
+    }
+
+    fn is_over(&self, now_ns: u64) -> bool {
+        let ended = self.begun == self.stages.len() && self.stages.last().is_none_or(|stage| stage.ends_ns <= now_ns);
+        ended && self.busy == 0 && self.waiting == 0 && self.schedule.peek().is_none_or(|next| next.at_ns > now_ns)
+    }
+
+    fn tell(&mut self, second: u64) {
+        let lines = self.tally.take_before(second);
+        self.vitals.cpu_ns = self.io.cpu_ns();
+        self.vitals.waiting = self.waiting as u64;
+        self.vitals.busy = self.busy as u64;
+        self.control.tell(lines, self.vitals, second);
+        self.told_second = second;
+    }
+
+    #[inline]
+    fn start_due(&mut self, now_ns: u64) {
+        while let Some(arrival) = self.schedule.peek()
+            && arrival.at_ns <= now_ns
+        {
+            self.schedule.take();
+            let job = Job { intended_ns: arrival.at_ns, stage: arrival.stage, phase: arrival.phase, ..self.drawn() };
+            self.start(job, now_ns);
+        }
+        while let Some((due_ns, seat)) = self.seats.take(now_ns) {
+            let at = self.begun.saturating_sub(1);
+            let phase = self.stages[at].phase(due_ns);
+            let job = Job { intended_ns: due_ns, seat, stage: at as u16, phase, ..self.drawn() };
+            self.start(job, now_ns);
+        }
+    }
+
+    fn drawn(&mut self) -> Job {
+        let (endpoint, user) = (self.draw_entry.draw(&mut self.rng) as u16, self.draw_user.draw(&mut self.rng));
+        Job { endpoint, user, ..Job::default() }
+    }
+
+    fn key(&self, job: &Job, at_ns: u64) -> Key {
+        let stage = self.stages[usize::from(job.stage)].stage.id;
+        Key { second: second_of(at_ns), stage, endpoint: job.endpoint, phase: job.phase }
+    }
+
+    fn start(&mut self, job: Job, now_ns: u64) {
+        // A time before the last told second cannot be told any more; no arrival is, for all that were due were started.
+        let key = self.key(&job, job.intended_ns.max(self.told_second * crate::stage::SECOND_NS));
+        self.tally.offered(key);
+        let entry = &mut self.entries[usize::from(job.endpoint)];
+        let target = usize::from(entry.targets[entry.turn]);
+        entry.turn = if entry.turn + 1 == entry.targets.len() { 0 } else { entry.turn + 1 };
+        match self.pools[target].admit(job) {
+            Admission::Take(slot) => self.send(slot, job),
+            Admission::Wait => {
+                self.wait_begins(&job, now_ns);
+                self.open_wanted(target, now_ns);
+            }
+            Admission::Drop => self.dropped(&job, now_ns),
+        }
+    }
+
+    fn wait_begins(&mut self, job: &Job, now_ns: u64) {
+        self.waiting += 1;
+        let entry = &mut self.entries[usize::from(job.endpoint)];
+        entry.waiting += 1;
+        let (key, waiting) = (self.key(job, now_ns), self.entries[usize::from(job.endpoint)].waiting);
+        self.tally.backlog(key, waiting);
+    }
+
+    fn wait_ends(&mut self, job: &Job) {
+        self.waiting -= 1;
+        self.entries[usize::from(job.endpoint)].waiting -= 1;
+    }
+
+    /// Drops an arrival that waited.
+    fn drop_job(&mut self, job: &Job, now_ns: u64) {
+        self.wait_ends(job);
+        self.dropped(job, now_ns);
+    }
+
+    fn dropped(&mut self, job: &Job, now_ns: u64) {
+        let key = self.key(job, now_ns);
+        self.tally.dropped(key);
+        self.seat_ended(job, now_ns, true);
+    }
+
+    fn seat_ended(&mut self, job: &Job, now_ns: u64, failed: bool) {
+        if job.seat != NO_SEAT {
+            self.seats.ended(job.seat, now_ns, failed);
+        }
+    }
+
+    fn open_wanted(&mut self, target: usize, now_ns: u64) {
+        while let Some(slot) = self.pools[target].opens() {
+            let connection = &mut self.connections[slot as usize];
+            connection.serial = connection.serial.wrapping_add(1);
+            connection.state = State::Connecting;
+            match self.io.open(slot, connection.serial, self.targets[target].address) {
+                Ok(()) => self.connects_due.set(slot, now_ns),
+                Err(_) => self.refused(slot, Cause::Connect, now_ns),
+            }
+        }
+    }
+
+    /// A connection could not be opened: whoever waits longest fails with it, and the slot rests.
+    fn refused(&mut self, slot: u32, cause: Cause, now_ns: u64) {
+        self.io.close(slot);
+        self.connects_due.clear(slot);
+        self.vitals.refused += 1;
+        let connection = &mut self.connections[slot as usize];
+        let pause_ns = connection.refused();
+        let target = usize::from(connection.instance);
+        self.backing_off.push(Reverse((now_ns + pause_ns, slot)));
+        self.pools[target].opened();
+        if let Some(job) = self.pools[target].give_up() {
+            self.wait_ends(&job);
+            if !job.again {
+                let key = self.key(&job, now_ns);
+                self.tally.sent(key, None);
+            }
+            self.count_end(&job, 0, Some(cause), 0, now_ns, now_ns);
+        }
+    }
+
+    fn react(&mut self, event: &Ready) {
+        let slot = event.slot;
+        let connection = &mut self.connections[slot as usize];
+        if connection.serial != event.serial {
+            return;
+        }
+        match connection.state {
+            State::Closed | State::BackingOff => {}
+            State::Connecting => {
+                let now_ns = self.io.now_ns();
+                match self.io.opened(slot) {
+                    Ok(()) => self.opened(slot, now_ns),
+                    Err(_) => self.refused(slot, Cause::Connect, now_ns),
+                }
+            }
+            State::Idle => {
+                if event.readable || event.closed {
+                    let now_ns = self.io.now_ns();
+                    self.pools[usize::from(connection.instance)].lost(slot);
+                    self.close(slot, now_ns);
+                }
+            }
+            State::Sending | State::Waiting | State::Reading => self.exchange(slot, event),
+        }
+    }
+
+    fn exchange(&mut self, slot: u32, event: &Ready) {
+        let connection = &mut self.connections[slot as usize];
+        let mut step = Step::Pending;
+        if connection.state == State::Sending && event.writable {
+            step = connection.push(&mut self.io, slot);
+        }
+        if step == Step::Pending && (event.readable || event.closed) {
+            step = connection.pull(&mut self.io, slot, &mut self.buffer, event.closed);
+        }
+        match step {
+            Step::Pending => {}
+            Step::Done { answer, reusable } => {
+                let now_ns = self.io.now_ns();
+                self.answers_due.clear(slot);
+                self.busy -= 1;
+                let (job, sent_ns) = (connection.job, connection.sent_ns);
+                let expected = self.entries[usize::from(job.endpoint)].expect_status;
+                let cause = expected.filter(|&status| status != answer.status).map(|_| Cause::Status(answer.status));
+                self.count_end(&job, answer.status, cause, answer.body_bytes, sent_ns, now_ns);
+                if reusable { self.free(slot, now_ns) } else { self.close(slot, now_ns) }
+            }
+            Step::Broken { cause, unanswered } => {
+                let now_ns = self.io.now_ns();
+                if unanswered && self.may_send_again(slot) {
+                    self.send_again(slot, now_ns)
+                } else {
+                    self.fail(slot, cause, now_ns)
+                }
+            }
+        }
+    }
+
+    fn may_send_again(&self, slot: u32) -> bool {
+        let connection = &self.connections[slot as usize];
+        let request = &self.entries[usize::from(connection.job.endpoint)].request;
+        connection.idle_ns >= STALE_NS && !connection.job.again && request.is_idempotent()
+    }
+
+    fn send_again(&mut self, slot: u32, now_ns: u64) {
+        let connection = &self.connections[slot as usize];
+        let (job, target) = (Job { again: true, ..connection.job }, usize::from(connection.instance));
+        self.answers_due.clear(slot);
+        self.busy -= 1;
+        self.pools[target].put_first(job);
+        self.wait_begins(&job, now_ns);
+        self.close(slot, now_ns);
+    }
+
+    fn fail(&mut self, slot: u32, cause: Cause, now_ns: u64) {
+        self.answers_due.clear(slot);
+        self.busy -= 1;
+        let (job, sent_ns) = (self.connections[slot as usize].job, self.connections[slot as usize].sent_ns);
+        self.count_end(&job, 0, Some(cause), 0, sent_ns, now_ns);
+        self.close(slot, now_ns);
+    }
+
+    fn count_end(&mut self, job: &Job, status: u16, cause: Option<Cause>, bytes: u64, sent_ns: u64, now_ns: u64) {
+        let mut key = self.key(job, now_ns);
+        if now_ns >= self.stages[usize::from(job.stage)].ends_ns {
+            key.phase = crate::stage::Phase::Drain;
+        }
+        let latency_ns = (job.seat == NO_SEAT).then(|| now_ns.saturating_sub(job.intended_ns));
+        let outcome = Outcome { status, cause, service_ns: now_ns.saturating_sub(sent_ns), latency_ns, bytes };
+        self.tally.ended(key, &outcome);
+        self.seat_ended(job, now_ns, cause.is_some());
+    }
+
+    fn opened(&mut self, slot: u32, now_ns: u64) {
+        self.connects_due.clear(slot);
+        self.vitals.opened += 1;
+        let connection = &mut self.connections[slot as usize];
+        connection.opened(now_ns);
+        let target = usize::from(connection.instance);
+        self.pools[target].opened();
+        self.free(slot, now_ns);
+    }
+
+    /// A connection is free: whoever waits longest takes it.
+    fn free(&mut self, slot: u32, now_ns: u64) {
+        let connection = &mut self.connections[slot as usize];
+        connection.state = State::Idle;
+        connection.free_ns = now_ns;
+        if let Some(job) = self.pools[usize::from(connection.instance)].freed(slot) {
+            self.wait_ends(&job);
+            self.send(slot, job);
+        }
+    }
+
+    fn close(&mut self, slot: u32, now_ns: u64) {
+        self.io.close(slot);
+        self.vitals.closed += 1;
+        self.vacate(slot, now_ns);
+    }
+
+    fn vacate(&mut self, slot: u32, now_ns: u64) {
+        let connection = &mut self.connections[slot as usize];
+        connection.state = State::Closed;
+        let target = usize::from(connection.instance);
+        self.pools[target].vacated(slot);
+        self.open_wanted(target, now_ns);
+    }
+
+    fn send(&mut self, slot: u32, job: Job) {
+        let entry = &self.entries[usize::from(job.endpoint)];
+        let connection = &mut self.connections[slot as usize];
+        let host = self.targets[usize::from(connection.instance)].host.as_bytes();
+        entry.request.render(job.user, host, &mut connection.wire);
+        let now_ns = self.io.now_ns();
+        connection.begin(job, entry.head_only, now_ns);
+        let lag_ns = (job.seat == NO_SEAT).then(|| now_ns.saturating_sub(job.intended_ns.max(connection.free_ns)));
+        let step = connection.push(&mut self.io, slot);
+        self.busy += 1;
+        self.answers_due.set(slot, now_ns);
+        if !job.again {
+            let key = self.key(&job, now_ns);
+            self.tally.sent(key, lag_ns);
+        }
+        if let Step::Broken { cause, .. } = step {
+            if self.may_send_again(slot) { self.send_again(slot, now_ns) } else { self.fail(slot, cause, now_ns) }
+        }
+    }
+}
+
+/// Returns how many connections per target one thread may open: its share, at least one.
+#[must_use]
+pub fn slots(plan: &Plan, share: Share) -> u32 {
+    let (all, of) = (plan.max_connections, share.of);
+    (all / of + u32::from(share.index < all % of)).max(1)
+}
+
+fn entries(plan: &Plan) -> Result<Vec<Entry>, PlanError> {
+    let compile = |(endpoint, one): (usize, &crate::plan::Endpoint)| {
+        if one.targets.is_empty() || one.targets.iter().any(|&at| usize::from(at) >= plan.targets.len()) {
+            return Err(PlanError::Targets { endpoint, targets: plan.targets.len() });
+        }
+        let request =
+            Request::compile(&one.request, &plan.columns).map_err(|source| PlanError::Template { endpoint, source })?;
+        let head_only = request.method() == "HEAD";
+        let (targets, expect_status) = (one.targets.clone(), one.expect_status);
+        Ok(Entry { request, head_only, targets, turn: 0, expect_status, waiting: 0 })
+    };
+    plan.endpoints.iter().enumerate().map(compile).collect()
+}
