@@ -2,7 +2,7 @@
 //!
 //! Each socket is registered once for reading and writing, so that a request costs one send, one receive and its share of
 //! an epoll wait, and no `epoll_ctl` (two of which cost wrk its distance). Time-outs have ns precision by `epoll_pwait2`
-//! (Linux 5.11; where it is missing, whole milliseconds, rounded up) and a timer slack of 1 ns instead of 50 µs.
+//! (needs Linux 5.11) and a timer slack of 1 ns instead of 50 µs.
 
 use std::io;
 use std::mem::MaybeUninit;
@@ -42,7 +42,6 @@ pub struct Net {
     epoll: OwnedFd,
     waker: Waker,
     sockets: Box<[Option<OwnedFd>]>,
-    exact: bool,
 }
 
 /// Returns the monotonic clock in ns, the same that every part of a run counts on.
@@ -66,7 +65,7 @@ impl Net {
         let waker = Waker(Arc::new(eventfd(0, EventfdFlags::CLOEXEC | EventfdFlags::NONBLOCK)?));
         epoll::add(&epoll, &*waker.0, epoll::EventData::new_u64(WAKER), epoll::EventFlags::IN | epoll::EventFlags::ET)?;
         let sockets = std::iter::repeat_with(|| None).take(slots).collect();
-        Ok(Self { epoll, waker, sockets, exact: true })
+        Ok(Self { epoll, waker, sockets })
     }
 
     /// Returns what wakes this edge's [`Io::wait`].
@@ -84,17 +83,11 @@ impl Net {
         self.sockets[slot as usize].as_ref().ok_or_else(|| io::ErrorKind::NotConnected.into())
     }
 
-    /// Waits once and returns how many of `events` are filled.
-    fn wait_events<'a>(&mut self, wait_ns: u64, events: &'a mut Events) -> io::Result<&'a mut [epoll::Event]> {
-        let exact = Timespec { tv_sec: (wait_ns / SECOND_NS) as i64, tv_nsec: (wait_ns % SECOND_NS) as i64 };
-        let coarse_ms = wait_ns.div_ceil(1_000_000);
-        let coarse = Timespec { tv_sec: (coarse_ms / 1_000) as i64, tv_nsec: (coarse_ms % 1_000 * 1_000_000) as i64 };
-        match epoll::wait(&self.epoll, &mut events[..], Some(if self.exact { &exact } else { &coarse })) {
+    /// Waits once and returns the events.
+    fn wait_events<'a>(&self, wait_ns: u64, events: &'a mut Events) -> io::Result<&'a mut [epoll::Event]> {
+        let wait = Timespec { tv_sec: (wait_ns / SECOND_NS) as i64, tv_nsec: (wait_ns % SECOND_NS) as i64 };
+        match epoll::wait(&self.epoll, &mut events[..], Some(&wait)) {
             Ok((events, _)) => Ok(events),
-            Err(Errno::NOSYS) if self.exact => {
-                self.exact = false;
-                Ok(&mut [])
-            }
             Err(Errno::INTR) => Ok(&mut []),
             Err(errno) => Err(errno.into()),
         }

@@ -1,0 +1,107 @@
+//! The sender against the target, over real sockets: every request is counted on both sides, and a stall shows in full.
+
+mod support;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use rustix::process::{Pid, Signal, kill_process};
+use twinload_engine_core::arrival::Share;
+use twinload_engine_core::control::Control;
+use twinload_engine_core::engine::Engine;
+use twinload_engine_core::hdr::{quantile_us, total};
+use twinload_engine_core::net::{Net, monotonic_ns};
+use twinload_engine_core::plan::Plan;
+use twinload_engine_core::stage::{Load, Stage, place};
+use twinload_engine_core::worker::Worker;
+
+use support::{Target, sums};
+
+#[test]
+fn both_sides_count_the_same_in_both_loops_on_two_threads() {
+    let target = Target::start();
+    let stages = vec![Stage::new(0, Load::Rate(2_000.0), 0.2, 0.3), Stage::new(1, Load::Users(10), 0.1, 0.2)];
+    let plan = Plan { threads: 2, ..target.plan(stages) };
+    let told = Engine::start(&plan, monotonic_ns()).expect("it starts").join().expect("it ends");
+    let all = sums(&told);
+    assert_eq!((all.offered, all.done, all.dropped, all.failed), (all.sent, all.sent, 0, 0));
+    assert_eq!(all.sent, target.count());
+    assert_eq!(total(&all.latency), 1_000);
+}
+
+#[test]
+fn stop_ends_an_endless_stage_and_loses_no_count() {
+    let target = Target::start();
+    let engine = Engine::start(&target.plan(vec![Stage::new(0, Load::Rate(1.0), 0.0, f64::INFINITY)]), monotonic_ns())
+        .expect("it starts");
+    engine.set_rate(5_000.0);
+    std::thread::sleep(Duration::from_millis(200));
+    engine.stop();
+    let all = sums(&engine.join().expect("it ends"));
+    assert!(all.sent > 500, "{all:?}");
+    assert_eq!((all.sent, all.failed), (target.count(), 0));
+}
+
+#[test]
+fn a_target_that_refuses_is_counted_and_not_asked_in_a_loop() {
+    let target = Target::start();
+    let mut plan = target.plan(vec![Stage::new(0, Load::Users(8), 0.0, 0.3)]);
+    plan.queue_limit_s = 0.1;
+    drop(target);
+    let told = Engine::start(&plan, monotonic_ns()).expect("it starts").join().expect("it ends");
+    let all = sums(&told);
+    assert_eq!(all.offered, all.sent + all.dropped);
+    assert_eq!((all.done, all.failed), (all.sent, all.sent));
+    assert!(all.sent > 0 && told[0].vitals.refused < 1_000, "{all:?}");
+}
+
+#[test]
+fn a_request_takes_no_memory_once_all_was_seen() {
+    let target = Target::start();
+    let start_ns = monotonic_ns();
+    let plan = target.plan(vec![Stage::new(0, Load::Rate(20_000.0), 0.0, f64::INFINITY)]);
+    let stages = place(&plan.stages, start_ns).expect("stages");
+    let net = Net::new(64).expect("descriptors");
+    let mut worker = Worker::new(&plan, stages, Share::WHOLE, net, Arc::new(Control::default())).expect("a plan");
+    let mut run_until = |until_ns: u64| {
+        while monotonic_ns() < until_ns {
+            worker.turn().expect("a turn");
+        }
+    };
+    // Warm: all 64 connections are open and one second was told, so that its cell can be used again. Then measure inside
+    // one second, for telling a second makes its lines, which is once a second and not per request.
+    let second_ns = 1_000_000_000;
+    let boundary_ns = (start_ns / second_ns + 1) * second_ns;
+    run_until(boundary_ns + 100_000_000);
+    let measured = allocation_counter::measure(|| run_until(boundary_ns + 600_000_000));
+    // About 10,000 requests. A connection that opens late takes its buffer once.
+    assert!(measured.count_total < 64, "{measured:?}");
+}
+
+/// Arrivals at a constant rate; the target stands still for a known second. What arrives in it waits for its end, and is
+/// then answered within the drain, which is short beside a second.
+#[test]
+fn a_stall_of_a_second_shows_as_long_as_it_was() {
+    let target = Target::start();
+    let (rate_rps, length_s) = (2_000.0, 5.0);
+    let stage = Stage::new(0, Load::Rate(rate_rps), 0.0, length_s);
+    let start_ns = monotonic_ns() + 20_000_000;
+    let engine = Engine::start(&target.plan(vec![stage]), start_ns).expect("it starts");
+    let process = Pid::from_child(&target.process);
+    std::thread::sleep(Duration::from_millis(2_000));
+    kill_process(process, Signal::STOP).expect("it is ours");
+    let stopped_ns = monotonic_ns();
+    std::thread::sleep(Duration::from_millis(1_000));
+    kill_process(process, Signal::CONT).expect("it is ours");
+    let stall_s = (monotonic_ns() - stopped_ns) as f64 / 1e9;
+
+    let all = sums(&engine.join().expect("it ends"));
+    assert_eq!((all.offered, all.done, all.failed, all.dropped), (10_000, 10_000, 0, 0));
+    assert_eq!(total(&all.latency), 10_000);
+    // The share q of 10,000 that waits longest: whatever arrived in the first (1 - q) * length of the stall.
+    for (q, wanted_s) in [(1.0, stall_s), (0.999, stall_s - 0.001 * length_s), (0.99, stall_s - 0.01 * length_s)] {
+        let measured_s = quantile_us(&all.latency, q).expect("samples") as f64 / 1e6;
+        let error = measured_s / wanted_s - 1.0;
+        assert!(error.abs() < 0.02, "q {q}: {measured_s} s, computed {wanted_s} s, error {error}");
+    }
+}
