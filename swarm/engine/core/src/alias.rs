@@ -67,7 +67,9 @@ impl Alias {
         }
         let at = rng.random_range(0..self.columns.len() as u32);
         let column = self.columns[at as usize];
-        if rng.random_range(0..self.height) < column.keep { at } else { column.other }
+        // A full column needs no second draw: with equal weights, none does.
+        let kept = column.keep == self.height || rng.random_range(0..self.height) < column.keep;
+        if kept { at } else { column.other }
     }
 }
 

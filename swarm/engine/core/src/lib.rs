@@ -14,6 +14,7 @@ pub mod connection;
 pub mod control;
 pub mod deadlines;
 pub mod engine;
+mod framing;
 pub mod hdr;
 pub mod io;
 pub mod net;

@@ -1,0 +1,192 @@
+//! What a worker does with its connections: open, send, read, count the end, close.
+
+use std::cmp::Reverse;
+
+use crate::connection::{Job, NO_SEAT, State, Step};
+use crate::io::{Io, Ready};
+use crate::stage::Phase;
+use crate::tally::{Cause, Outcome};
+
+use super::{STALE_NS, Worker};
+
+impl<I: Io> Worker<I> {
+    pub(super) fn open_wanted(&mut self, target: usize, now_ns: u64) {
+        while let Some(slot) = self.pools[target].opens() {
+            let connection = &mut self.connections[slot as usize];
+            connection.serial = connection.serial.wrapping_add(1);
+            connection.state = State::Connecting;
+            match self.io.open(slot, connection.serial, self.targets[target].address) {
+                Ok(()) => self.connects_due.set(slot, now_ns),
+                Err(_) => self.refused(slot, Cause::Connect, now_ns),
+            }
+        }
+    }
+
+    /// A connection could not be opened: whoever waits longest fails with it, and the slot rests.
+    pub(super) fn refused(&mut self, slot: u32, cause: Cause, now_ns: u64) {
+        self.io.close(slot);
+        self.connects_due.clear(slot);
+        self.vitals.refused += 1;
+        let connection = &mut self.connections[slot as usize];
+        let pause_ns = connection.refused();
+        let target = usize::from(connection.instance);
+        self.backing_off.push(Reverse((now_ns + pause_ns, slot)));
+        self.pools[target].opened();
+        if let Some(job) = self.pools[target].give_up() {
+            self.wait_ends(&job);
+            if !job.again {
+                let key = self.key(&job, now_ns);
+                self.tally.sent(key, None);
+            }
+            self.count_end(&job, 0, Some(cause), 0, now_ns, now_ns);
+        }
+    }
+
+    pub(super) fn react(&mut self, event: &Ready) {
+        let slot = event.slot;
+        let connection = &mut self.connections[slot as usize];
+        if connection.serial != event.serial {
+            return;
+        }
+        match connection.state {
+            State::Closed | State::BackingOff => {}
+            State::Connecting => {
+                let now_ns = self.io.now_ns();
+                match self.io.opened(slot) {
+                    Ok(()) => self.opened(slot, now_ns),
+                    Err(_) => self.refused(slot, Cause::Connect, now_ns),
+                }
+            }
+            State::Idle => {
+                if event.readable || event.closed {
+                    let now_ns = self.io.now_ns();
+                    self.pools[usize::from(connection.instance)].lost(slot);
+                    self.close(slot, now_ns);
+                }
+            }
+            State::Sending | State::Waiting | State::Reading => self.exchange(slot, event),
+        }
+    }
+
+    fn exchange(&mut self, slot: u32, event: &Ready) {
+        let connection = &mut self.connections[slot as usize];
+        let mut step = Step::Pending;
+        if connection.state == State::Sending && event.writable {
+            step = connection.push(&mut self.io, slot);
+        }
+        if step == Step::Pending && (event.readable || event.closed) {
+            step = connection.pull(&mut self.io, slot, &mut self.buffer, event.closed);
+        }
+        match step {
+            Step::Pending => {}
+            Step::Done { answer, reusable } => {
+                let now_ns = self.io.now_ns();
+                self.answers_due.clear(slot);
+                self.busy -= 1;
+                let (job, sent_ns) = (connection.job, connection.sent_ns);
+                let expected = self.entries[usize::from(job.endpoint)].expect_status;
+                let cause = expected.filter(|&status| status != answer.status).map(|_| Cause::Status(answer.status));
+                self.count_end(&job, answer.status, cause, answer.body_bytes, sent_ns, now_ns);
+                if reusable { self.free(slot, now_ns) } else { self.close(slot, now_ns) }
+            }
+            Step::Broken { cause, unanswered } => {
+                let now_ns = self.io.now_ns();
+                if unanswered && self.may_send_again(slot) {
+                    self.send_again(slot, now_ns);
+                } else {
+                    self.fail(slot, cause, now_ns);
+                }
+            }
+        }
+    }
+
+    fn may_send_again(&self, slot: u32) -> bool {
+        let connection = &self.connections[slot as usize];
+        let request = &self.entries[usize::from(connection.job.endpoint)].request;
+        connection.idle_ns >= STALE_NS && !connection.job.again && request.is_idempotent()
+    }
+
+    fn send_again(&mut self, slot: u32, now_ns: u64) {
+        let connection = &self.connections[slot as usize];
+        let (job, target) = (Job { again: true, ..connection.job }, usize::from(connection.instance));
+        self.answers_due.clear(slot);
+        self.busy -= 1;
+        self.pools[target].put_first(job);
+        self.wait_begins(&job, now_ns);
+        self.close(slot, now_ns);
+    }
+
+    pub(super) fn fail(&mut self, slot: u32, cause: Cause, now_ns: u64) {
+        self.answers_due.clear(slot);
+        self.busy -= 1;
+        let (job, sent_ns) = (self.connections[slot as usize].job, self.connections[slot as usize].sent_ns);
+        self.count_end(&job, 0, Some(cause), 0, sent_ns, now_ns);
+        self.close(slot, now_ns);
+    }
+
+    fn count_end(&mut self, job: &Job, status: u16, cause: Option<Cause>, bytes: u64, sent_ns: u64, now_ns: u64) {
+        let mut key = self.key(job, now_ns);
+        if now_ns >= self.stages[usize::from(job.stage)].ends_ns {
+            key.phase = Phase::Drain;
+        }
+        let latency_ns = (job.seat == NO_SEAT).then(|| now_ns.saturating_sub(job.intended_ns));
+        let outcome = Outcome { status, cause, service_ns: now_ns.saturating_sub(sent_ns), latency_ns, bytes };
+        self.tally.ended(key, &outcome);
+        self.seat_ended(job, now_ns, cause.is_some());
+    }
+
+    fn opened(&mut self, slot: u32, now_ns: u64) {
+        self.connects_due.clear(slot);
+        self.vitals.opened += 1;
+        let connection = &mut self.connections[slot as usize];
+        connection.opened(now_ns);
+        let target = usize::from(connection.instance);
+        self.pools[target].opened();
+        self.free(slot, now_ns);
+    }
+
+    /// A connection is free: whoever waits longest takes it.
+    fn free(&mut self, slot: u32, now_ns: u64) {
+        let connection = &mut self.connections[slot as usize];
+        connection.state = State::Idle;
+        connection.free_ns = now_ns;
+        if let Some(job) = self.pools[usize::from(connection.instance)].freed(slot) {
+            self.wait_ends(&job);
+            self.send(slot, job);
+        }
+    }
+
+    fn close(&mut self, slot: u32, now_ns: u64) {
+        self.io.close(slot);
+        self.vitals.closed += 1;
+        self.vacate(slot, now_ns);
+    }
+
+    pub(super) fn vacate(&mut self, slot: u32, now_ns: u64) {
+        let connection = &mut self.connections[slot as usize];
+        connection.state = State::Closed;
+        let target = usize::from(connection.instance);
+        self.pools[target].vacated(slot);
+        self.open_wanted(target, now_ns);
+    }
+
+    pub(super) fn send(&mut self, slot: u32, job: Job) {
+        let entry = &self.entries[usize::from(job.endpoint)];
+        let connection = &mut self.connections[slot as usize];
+        let host = self.targets[usize::from(connection.instance)].host.as_bytes();
+        entry.request.render(job.user, host, &mut connection.wire);
+        let now_ns = self.io.now_ns();
+        connection.begin(job, entry.head_only, now_ns);
+        let lag_ns = (job.seat == NO_SEAT).then(|| now_ns.saturating_sub(job.intended_ns.max(connection.free_ns)));
+        let step = connection.push(&mut self.io, slot);
+        self.busy += 1;
+        self.answers_due.set(slot, now_ns);
+        if !job.again {
+            let key = self.key(&job, now_ns);
+            self.tally.sent(key, lag_ns);
+        }
+        if let Step::Broken { cause, .. } = step {
+            if self.may_send_again(slot) { self.send_again(slot, now_ns) } else { self.fail(slot, cause, now_ns) }
+        }
+    }
+}
