@@ -69,12 +69,11 @@ impl Control {
     }
 
     pub(crate) fn take_commands(&self) -> Vec<Command> {
-        // An empty vector takes no memory, and one load per turn no time.
-        if self.asked.swap(false, Ordering::Acquire) {
-            std::mem::take(&mut *locked(&self.commands))
-        } else {
-            Vec::new()
+        // One load per turn; an empty vector takes no memory.
+        if !self.asked.load(Ordering::Relaxed) || !self.asked.swap(false, Ordering::Acquire) {
+            return Vec::new();
         }
+        std::mem::take(&mut *locked(&self.commands))
     }
 
     pub(crate) fn tell(&self, lines: Vec<SecondLine>, vitals: Vitals, through: u64) {

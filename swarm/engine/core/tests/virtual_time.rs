@@ -32,20 +32,25 @@ struct Server {
     answer: &'static [u8],
     /// It closes every connection this long after its last answer.
     idle_ns: Option<u64>,
+    /// It ends a connection that was idle as long when the next request comes, unanswered.
+    forgets_ns: Option<u64>,
+    /// It closes every connection as soon as it is open.
+    hangs_up: bool,
 }
 
 impl Default for Server {
     fn default() -> Self {
-        let (connect_ns, service_ns, answer) = (MS, 2 * MS, ANSWER);
         Self {
-            connect_ns,
-            service_ns,
+            connect_ns: MS,
+            service_ns: 2 * MS,
             stalls_ns: 0,
             resumes_ns: 0,
             refuses: false,
             silent: false,
-            answer,
+            answer: ANSWER,
             idle_ns: None,
+            forgets_ns: None,
+            hangs_up: false,
         }
     }
 }
@@ -62,6 +67,7 @@ struct Wire {
     serial: u32,
     inbox: VecDeque<u8>,
     ended: bool,
+    answered_ns: Option<u64>,
 }
 
 /// The machine: its time moves only in [`Io::wait`].
@@ -98,7 +104,13 @@ impl Io for Sim {
         assert!(bytes.ends_with(b"\r\n\r\n"), "whole requests alone are sent");
         let serial = self.wires[slot as usize].serial;
         self.sent_ns.push(self.now_ns);
-        if self.wires[slot as usize].ended {
+        let forgets_ns = self.server.forgets_ns.unwrap_or(u64::MAX);
+        let wire = &mut self.wires[slot as usize];
+        if wire.answered_ns.is_some_and(|at_ns| self.now_ns - at_ns >= forgets_ns) {
+            wire.ended = true;
+            self.happenings.push(Reverse((self.now_ns, slot, serial, Happening::Ended)));
+        }
+        if wire.ended {
             return Ok(bytes.len());
         }
         let mut done_ns = self.now_ns + self.server.service_ns;
@@ -137,9 +149,10 @@ impl Io for Sim {
             let wire = &mut self.wires[slot as usize];
             if wire.serial == serial {
                 if what == Happening::Answered {
+                    wire.answered_ns = Some(at_ns);
                     wire.inbox.extend(self.server.answer);
                 }
-                wire.ended |= what == Happening::Ended;
+                wire.ended |= what == Happening::Ended || self.server.hangs_up;
                 let (readable, writable) = (what != Happening::Opened, what == Happening::Opened);
                 ready.push(Ready { slot, serial, readable, writable, closed: wire.ended });
             }
@@ -300,6 +313,23 @@ fn a_connection_closed_while_idle_costs_no_request() {
     let one = run(&plan(Load::Rate(10.0), 1.0), closing, vec![]);
     assert_eq!((one.done(), one.opened), (10, 10));
     assert!(one.lines.iter().flat_map(|line| &line.status).all(|status| status.failed.is_empty()));
+}
+
+#[test]
+fn a_request_that_met_a_connection_closed_in_idleness_is_sent_once_more() {
+    let forgetful = Server { forgets_ns: Some(1_000 * MS), ..Server::default() };
+    let slow = run(&plan(Load::Rate(0.5), 6.0), forgetful, vec![]);
+    assert_eq!((slow.done(), slow.sum(|line| line.sent), slow.failed(Cause::Reset)), (3, 3, 0));
+    assert_eq!((slow.sent_ns.len(), slow.opened), (5, 3));
+    // A connection that was in use a moment ago has no such excuse.
+    let busy = run(&plan(Load::Rate(10.0), 1.0), Server { forgets_ns: Some(50 * MS), ..Server::default() }, vec![]);
+    assert_eq!((busy.done(), busy.failed(Cause::Reset)), (10, 5));
+}
+
+#[test]
+fn a_server_that_hangs_up_at_once_costs_one_connection_a_request() {
+    let one = run(&plan(Load::Rate(10.0), 1.0), Server { hangs_up: true, ..Server::default() }, vec![]);
+    assert_eq!((one.done(), one.failed(Cause::Reset), one.opened), (10, 10, 10));
 }
 
 #[test]

@@ -53,7 +53,13 @@ impl<I: Io> Worker<I> {
             State::Connecting => {
                 let now_ns = self.io.now_ns();
                 match self.io.opened(slot) {
-                    Ok(()) => self.opened(slot, now_ns),
+                    Ok(()) => {
+                        self.opened(slot, now_ns);
+                        // The same edge may tell that the server closed or spoke first; it will not come again.
+                        if event.readable || event.closed {
+                            self.react(event);
+                        }
+                    }
                     Err(_) => self.refused(slot, Cause::Connect, now_ns),
                 }
             }
