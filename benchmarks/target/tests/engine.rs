@@ -102,6 +102,7 @@ fn a_stall_of_a_second_shows_as_long_as_it_was() {
     for (q, wanted_s) in [(1.0, stall_s), (0.999, stall_s - 0.001 * length_s), (0.99, stall_s - 0.01 * length_s)] {
         let measured_s = quantile_us(&all.latency, q).expect("samples") as f64 / 1e6;
         let error = measured_s / wanted_s - 1.0;
+        println!("q {q}: {measured_s} s, computed {wanted_s} s, error {error:.5}");
         assert!(error.abs() < 0.02, "q {q}: {measured_s} s, computed {wanted_s} s, error {error}");
     }
 }

@@ -32,6 +32,10 @@ const BUFFER_BYTES: usize = 64 * 1024;
 /// A connection that was idle as long and turns out closed was closed before it saw the request (RFC 9112, 9.3.1).
 const STALE_NS: u64 = 1_000_000_000;
 
+/// How many connections one turn may open: with many to one target the kernel takes 100 µs to find each a port, and
+/// answers must not wait behind thousands of them.
+const OPENS_PER_TURN: u32 = 16;
+
 struct Entry {
     request: Request,
     head_only: bool,
@@ -61,6 +65,7 @@ pub struct Worker<I> {
     answers_due: Deadlines,
     connects_due: Deadlines,
     backing_off: BinaryHeap<Reverse<(u64, u32)>>,
+    opens_left: u32,
     queue_limit_ns: u64,
     busy: usize,
     waiting: usize,
@@ -100,6 +105,7 @@ impl<I: Io> Worker<I> {
             answers_due: Deadlines::new(slot_number, to_ns(plan.timeout_s)),
             connects_due: Deadlines::new(slot_number, to_ns(plan.timeout_s)),
             backing_off: BinaryHeap::with_capacity(slot_number),
+            opens_left: OPENS_PER_TURN,
             queue_limit_ns: to_ns(plan.queue_limit_s),
             targets: plan.targets.clone(),
             entries: entries(plan)?,
@@ -208,6 +214,8 @@ impl<I: Io> Worker<I> {
         if self.begun == self.stages.len() && self.stages.last().is_some_and(|stage| stage.ends_ns <= now_ns) {
             self.seats.set(0, now_ns, 0, &mut self.rng);
         }
+        self.opens_left = OPENS_PER_TURN;
+        (0..self.pools.len()).for_each(|target| self.open_wanted(target, now_ns));
         self.start_due(now_ns);
         while let Some(slot) = self.answers_due.expired(now_ns) {
             self.fail(slot, Cause::Timeout, now_ns);
@@ -239,6 +247,9 @@ impl<I: Io> Worker<I> {
     }
 
     fn next_ns(&self) -> u64 {
+        if self.opens_left == 0 {
+            return 0; // there may be more to open: look at what happened, but do not wait
+        }
         let second_ns = (self.told_second + 1) * crate::stage::SECOND_NS;
         let waiting =
             self.pools.iter().filter_map(Pool::first_waiting).map(|job| job.intended_ns + self.queue_limit_ns);

@@ -11,7 +11,10 @@ use super::{STALE_NS, Worker};
 
 impl<I: Io> Worker<I> {
     pub(super) fn open_wanted(&mut self, target: usize, now_ns: u64) {
-        while let Some(slot) = self.pools[target].opens() {
+        while self.opens_left > 0
+            && let Some(slot) = self.pools[target].opens()
+        {
+            self.opens_left -= 1;
             let connection = &mut self.connections[slot as usize];
             connection.serial = connection.serial.wrapping_add(1);
             connection.state = State::Connecting;
