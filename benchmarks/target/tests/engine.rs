@@ -74,8 +74,8 @@ fn a_request_takes_no_memory_once_all_was_seen() {
     let boundary_ns = (start_ns / second_ns + 1) * second_ns;
     run_until(boundary_ns + 100_000_000);
     let measured = allocation_counter::measure(|| run_until(boundary_ns + 600_000_000));
-    // About 10,000 requests. A connection that opens late takes its buffer once.
-    assert!(measured.count_total < 64, "{measured:?}");
+    // About 10,000 requests; a connection of the 64 that opens as late as this takes its buffers once.
+    assert!(measured.count_total < 2 * 64, "{measured:?}");
 }
 
 /// Arrivals at a constant rate; the target stands still for a known second. What arrives in it waits for its end, and is

@@ -167,6 +167,7 @@ pub struct Request {
     head: Vec<Piece>,
     body: Vec<Piece>,
     method: Box<str>,
+    literal_bytes: usize,
 }
 
 impl Request {
@@ -203,7 +204,8 @@ impl Request {
         head.literal(b"\r\n");
         let mut body = Pieces::default();
         body.template(spec.body.as_deref().unwrap_or_default(), columns, Use::Body)?;
-        Ok(Self { head: head.0, body: body.0, method: spec.method.as_str().into() })
+        let literal_bytes = head.literal_bytes() + body.literal_bytes();
+        Ok(Self { head: head.0, body: body.0, method: spec.method.as_str().into(), literal_bytes })
     }
 
     /// The method.
@@ -224,6 +226,8 @@ impl Request {
     /// When there is no such user.
     pub fn render(&self, user: u32, host: &[u8], out: &mut Vec<u8>) {
         out.clear();
+        // What a fresh buffer takes at once, so that it does not grow step by step.
+        out.reserve(self.literal_bytes + 256);
         for piece in &self.head {
             match piece {
                 Piece::Literal(bytes) => out.extend_from_slice(bytes),
@@ -281,6 +285,10 @@ struct Pieces(Vec<Piece>);
 impl Pieces {
     fn push(&mut self, piece: Piece) {
         self.0.push(piece);
+    }
+
+    fn literal_bytes(&self) -> usize {
+        self.0.iter().map(|piece| if let Piece::Literal(bytes) = piece { bytes.len() } else { 0 }).sum()
     }
 
     /// Adds bytes to the literal at the end, so that a request is as few copies as it can be.
