@@ -16,6 +16,7 @@ from typing import Final, Self, TextIO, TypeVar
 
 import msgspec
 
+from records.clock import Clock
 from records.errors import RunFolderError
 from records.event import Event
 from records.manifest import Manifest
@@ -130,6 +131,12 @@ class RunReader:
                     raise RunFolderError(
                         f"{path}, line {number}: {error}; the file was changed or is damaged"
                     ) from error
+
+
+def run_id(label: str, clock: Clock) -> str:
+    """Return the name of a run's folder: when, to the second of UTC, and what."""
+    moment = clock.utc(clock.mono_ns)[:19].replace(":", "").replace("-", "")
+    return f"{moment}Z-{label}"
 
 
 def seal(path: Path) -> dict[str, str]:

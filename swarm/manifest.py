@@ -10,14 +10,9 @@ from records.clock import Clock
 from records.instance import Instance
 from records.manifest import SCHEMA, Manifest, PoolFacts
 from records.plan_file import masked_argv, plan_digest, plan_tree
+from records.run_folder import run_id
 from swarm.options import Choice
 from userpool.reading import Pool
-
-
-def run_id(label: str, clock: Clock) -> str:
-    """Return the name of a run's folder: when and what."""
-    moment = clock.utc(clock.mono_ns)[:19].replace(":", "").replace("-", "")
-    return f"{moment}Z-{label}"
 
 
 def manifest(

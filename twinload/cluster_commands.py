@@ -17,7 +17,7 @@ from twinload.preflight import raise_descriptors
 
 def up(context: Context, options: argparse.Namespace) -> int:
     """Start the clusters and leave them running."""
-    plan, _ = context.fitting_plan()
+    plan = context.fitting_plan()
     raise_descriptors()
     ensure_pool(plan, context.root, context.talk.say)
     started = clusters.start_clusters(plan, context.root, twins=options.twin or None, detach=True, say=context.talk.say)

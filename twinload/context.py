@@ -8,7 +8,7 @@ from pathlib import Path
 from records.errors import PlanError
 from records.plan import Plan
 from records.plan_file import inspect_plan, read_plan
-from twinload.preflight import HostLimits, read_limits, shortages
+from twinload.preflight import read_limits, shortages
 from twinload.talk import Talk
 
 
@@ -36,11 +36,11 @@ class Context:
         """Read the plan with its overrides; PlanError with all faults."""
         return read_plan(self.plan_path, sets=(*more_sets, *self.sets))
 
-    def fitting_plan(self, *more_sets: str) -> tuple[Plan, HostLimits]:
+    def fitting_plan(self, *more_sets: str) -> Plan:
         """Read the plan and hold it against this machine; PlanError with all faults of either kind."""
-        reading, limits = inspect_plan(self.plan_path, sets=(*more_sets, *self.sets)), read_limits()
-        short = shortages(reading.plan, limits) if reading.plan is not None else ()
+        reading = inspect_plan(self.plan_path, sets=(*more_sets, *self.sets))
+        short = shortages(reading.plan, read_limits()) if reading.plan is not None else ()
         faults = (*reading.faults, *(fault for fault in short if not reading.is_guessed(fault.path)))
         if reading.plan is None or faults:
             raise PlanError(f"{self.plan_path}{'' if reading.faults else ' on this machine'}", faults)
-        return reading.plan, limits
+        return reading.plan

@@ -25,7 +25,7 @@ from userpool import Pool
 
 def gate(context: Context, _options: argparse.Namespace) -> int:
     """Compare every answer; 0 when none differs, 1 when one does. Uses the clusters that are up, else starts them."""
-    plan, _ = context.fitting_plan()
+    plan = context.fitting_plan()
     raise_descriptors()
     pool = ensure_pool(plan, context.root, context.talk.say)
     up = recorded(context.root)

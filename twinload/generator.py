@@ -33,10 +33,9 @@ _LAST_LINES: Final = 15
 
 
 class Generator:
-    """The Locust child. `ready` blocks until all seats stand; `messages` yields what it tells."""
+    """The Locust child. `wait_ready` blocks until all seats stand; `messages` yields what it tells."""
 
     def __init__(self, plan: Plan, plan_path: Path, root: Path, *, sets: tuple[str, ...] = ()) -> None:
-        self.ready: Ready | None = None
         self.log = root / ".twinload" / "logs" / "generator.log"
         self.log.parent.mkdir(parents=True, exist_ok=True)
         mine, theirs = socket.socketpair()
@@ -59,7 +58,6 @@ class Generator:
         while time.monotonic() < deadline:
             for message in self.messages(timeout_s=0.5):
                 if isinstance(message, Ready):
-                    self.ready = message
                     return message
         raise OwnFault(f"the generator was not ready after {_START_S:.0f} s:\n{self.last_lines()}")
 

@@ -31,7 +31,7 @@ def init(context: Context, options: argparse.Namespace) -> int:
 def check(context: Context, _options: argparse.Namespace) -> int:
     """Report every fault of the plan at once, or say what the plan will do."""
     try:
-        plan, _ = context.fitting_plan()
+        plan = context.fitting_plan()
     except PlanError as error:
         if context.as_json:
             faults = [{"path": f.path, "value": f.value, "remedy": f.remedy} for f in error.faults]

@@ -75,7 +75,7 @@ def _descriptors(plan: Plan, limits: HostLimits) -> Iterator[Fault]:
             yield Fault(
                 "swarm.seats", str(plan.swarm.seats),
                 f"{side} would need {needed + _SPARE_DESCRIPTORS} descriptors, the limit is {limits.descriptors}: "
-                f"raise it (ulimit -n) or lower swarm.seats to {_most_processes(plan, needed, limits)}",
+                f"raise it (ulimit -n) or lower swarm.seats to {_most_seats(plan, needed, limits)}",
             )  # fmt: skip
 
 
@@ -102,5 +102,5 @@ def _fewest_instances(plan: Plan, twin: TwinPlan) -> int:
     return min((served.count(name) for name in set(served)), default=1)
 
 
-def _most_processes(plan: Plan, needed: int, limits: HostLimits) -> int:
+def _most_seats(plan: Plan, needed: int, limits: HostLimits) -> int:
     return max(1, plan.swarm.seats * (limits.descriptors - _SPARE_DESCRIPTORS) // needed)

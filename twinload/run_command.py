@@ -23,7 +23,7 @@ from records.instance import Instance
 from records.manifest import SCHEMA, GateRecord, Manifest
 from records.plan import Plan
 from records.plan_file import masked_argv, plan_digest, plan_tree
-from records.run_folder import RunWriter, point_latest
+from records.run_folder import RunWriter, point_latest, run_id
 from shadow.fingerprint import programs_of
 from twinload.campaign import Campaign
 from twinload.context import Context
@@ -52,7 +52,7 @@ class _Job:
 def run(context: Context, options: argparse.Namespace) -> int:
     """Do the whole job; 0 when it was done, whatever the figures say."""
     quick = _QUICK if options.quick else ()
-    plan, _ = context.fitting_plan(*quick)
+    plan = context.fitting_plan(*quick)
     _check_runs(context.runs)
     raise_descriptors()
     pool = ensure_pool(plan, context.root, context.talk.say)
@@ -79,7 +79,7 @@ def _load(job: _Job, pool: Pool, clusters: Clusters, gate: GateRecord) -> None:
     """Send the load and write the run folder; then the report, of what there is."""
     context, plan, clock = job.context, job.plan, Clock.now()
     instances = _watched(clusters.instances, plan)
-    folder = _run_folder(context.runs, plan.label)
+    folder = _run_folder(context.runs, plan.label, clock)
     with RunWriter(folder, _manifest(job, folder.name, pool, gate, instances, clock)) as writer:
         point_latest(context.runs, folder)
         context.talk.say(f"run folder: {folder}")
@@ -158,10 +158,9 @@ def _manifest(
     )  # fmt: skip
 
 
-def _run_folder(runs: Path, label: str) -> Path:
-    stamp = datetime.now(UTC).strftime("%Y%m%dT%H%M%SZ")
-    folder = runs / f"{stamp}-{label}"
-    return folder if not folder.exists() else runs / f"{stamp}-{label}-{secrets.token_hex(2)}"
+def _run_folder(runs: Path, label: str, clock: Clock) -> Path:
+    folder = runs / run_id(label, clock)
+    return folder if not folder.exists() else folder.with_name(f"{folder.name}-{secrets.token_hex(2)}")
 
 
 def _check_runs(runs: Path) -> None:

@@ -21,7 +21,8 @@ def standing(out: Path, recipe: Recipe) -> PoolRecord | None:
     """Return the record of a pool that stands in `out` and was made by the same recipe; None when one must be made.
 
     Looks at the record and at file sizes alone, so it takes milliseconds.
-    Raises: PoolTaken when `out` holds anything that is not a pool's and so must not be replaced.
+    Raises: PoolTaken when `out` holds what must not be replaced: anything that is not a pool's, or imported users when
+    generated ones are wanted.
     """
     if not out.exists() and not out.is_symlink():
         return None
@@ -31,6 +32,11 @@ def standing(out: Path, recipe: Recipe) -> PoolRecord | None:
         record = read_record(out)
     except (PoolMissing, PoolCorrupt):
         return None
+    if record.recipe.source is not None and recipe.source is None:
+        raise PoolTaken(
+            f"{out}: holds imported users, which generated ones would replace; "
+            "add import_file and key_file to the plan's [pool], or name another folder"
+        )
     return record if record.recipe == recipe else None
 
 

@@ -10,7 +10,17 @@ from pathlib import Path
 
 import pytest
 
-from userpool import ImportFault, KeyFault, PoolError, PoolSummary, import_pool, raw_ids, read_pool
+from userpool import (
+    ImportFault,
+    KeyFault,
+    PoolError,
+    PoolSummary,
+    PoolTaken,
+    import_pool,
+    make_pool,
+    raw_ids,
+    read_pool,
+)
 
 RAW = [f"customer-{number}@example.org" for number in range(40)]
 
@@ -182,3 +192,10 @@ def test_a_short_or_missing_key_is_refused_with_the_remedy(tmp_path: Path, key_f
 def test_a_missing_import_file_is_named(tmp_path: Path, key_file: Path) -> None:
     with pytest.raises(PoolError, match="ids cannot be read"):
         import_pool(tmp_path / "none.csv", key_file, tmp_path / "pool")
+
+
+def test_generated_users_never_take_the_place_of_imported_ones(tmp_path: Path, key_file: Path) -> None:
+    standing = imported(tmp_path, key_file, b"id\nanna\nbert\n")
+    with pytest.raises(PoolTaken, match="add import_file and key_file"):
+        make_pool(50, 1, standing.folder, ledgers=False)
+    assert read_pool(standing.folder).digest == standing.digest
