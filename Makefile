@@ -9,12 +9,13 @@ PY := .venv/bin/python
 BIN := .twinload/bin
 GO_SOURCES := $(shell find clusters/go -name '*.go' -o -name 'go.mod' -o -name 'go.sum')
 RUST_SOURCES := $(shell find clusters/rust -name '*.rs' -o -name 'Cargo.toml') Cargo.toml Cargo.lock .cargo/config.toml
+ENGINE_SOURCES := $(shell find swarm/engine -name '*.rs' -o -name 'Cargo.toml' -o -name 'pyproject.toml' -o -name '*.pyi') Cargo.toml Cargo.lock .cargo/config.toml
 export CARGO_TERM_COLOR ?= auto
 
 help:  ## Show these targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
-setup: toolchains .venv/.ready $(BIN)/wallet-go $(BIN)/wallet-rust  ## Install the Python packages and build both twins
+setup: toolchains .venv/.ready .venv/.engine $(BIN)/wallet-go $(BIN)/wallet-rust  ## Install the Python packages, build the engine and both twins
 
 run: setup  ## The main job: gate, ramp both twins to saturation, draw the report in runs/latest/report/
 	@.venv/bin/twinload run
@@ -61,6 +62,11 @@ toolchains:
 	@test -x $(PY) || python3 -m venv .venv
 	@$(PY) -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements.lock
 	@$(PY) -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
+	@touch $@
+
+.venv/.engine: .venv/.ready $(ENGINE_SOURCES)
+	@echo "== Engine (about two minutes the first time)"
+	@PATH="$(CURDIR)/.venv/bin:$$PATH" $(PY) -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --force-reinstall ./swarm/engine
 	@touch $@
 
 $(BIN)/wallet-go: $(GO_SOURCES)

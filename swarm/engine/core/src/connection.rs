@@ -13,7 +13,7 @@
 use std::io;
 
 use crate::io::Io;
-use crate::parse::{Answer, Limits, Parser, Progress};
+use crate::parse::{Answer, Body, Limits, Parser, Progress};
 use crate::stage::Phase;
 use crate::tally::Cause;
 
@@ -180,8 +180,9 @@ impl Connection {
         Step::Pending
     }
 
-    /// Reads on; `closed` says that an end is known to come, so that a short read is not the last.
-    pub fn pull(&mut self, io: &mut impl Io, slot: u32, buffer: &mut [u8], closed: bool) -> Step {
+    /// Reads on and shows the answer to `body`; `closed` says that an end is known to come, so that a short read is not
+    /// the last.
+    pub fn pull(&mut self, io: &mut impl Io, slot: u32, buffer: &mut [u8], closed: bool, body: &mut impl Body) -> Step {
         loop {
             let count = match io.receive(slot, buffer) {
                 Ok(0) => return self.ended(),
@@ -189,7 +190,7 @@ impl Connection {
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Step::Pending,
                 Err(_) => return self.broken(Cause::Reset),
             };
-            match self.parser.feed(&buffer[..count], &mut ()) {
+            match self.parser.feed(&buffer[..count], body) {
                 Ok(Progress::Done { answer, used }) => {
                     // Bytes that nobody asked for, or an answer to half a request: the next one could not be told apart.
                     let clean = used == count && self.written == self.wire.len();

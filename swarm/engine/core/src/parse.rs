@@ -37,9 +37,26 @@ impl Default for Limits {
     }
 }
 
-/// What is done with the bytes of a body.
+/// The head of an answer as it was read, where it lies; interim heads (1xx) are not shown.
+#[derive(Debug)]
+pub struct Head<'a> {
+    /// The status code.
+    pub status: u16,
+    /// The minor version of HTTP/1.
+    pub version: u8,
+    /// The words after the status.
+    pub reason: &'a str,
+    /// The header lines in their order.
+    pub headers: &'a [httparse::Header<'a>],
+}
+
+/// What is done with an answer as it comes.
 pub trait Body {
-    /// Takes the next bytes, in order.
+    /// Sees the head, once, before any byte of the body.
+    #[inline]
+    fn head(&mut self, _: &Head<'_>) {}
+
+    /// Takes the next bytes of the body, in order.
     fn take(&mut self, bytes: &[u8]);
 }
 
@@ -218,7 +235,7 @@ impl Parser {
     /// Uses at least one byte; returns how many, and whether the answer is complete.
     fn step(&mut self, input: &[u8], body: &mut impl Body) -> Result<(usize, bool), ParseError> {
         match self.state {
-            State::Head => self.head(input),
+            State::Head => self.head(input, body),
             State::Fixed { left } => {
                 let used = self.pass(left, input, body);
                 self.state = State::Fixed { left: left - used as u64 };
@@ -295,10 +312,10 @@ impl Parser {
     ///
     /// What is kept is tried again when an empty line came or it has doubled, so that a server that sends byte by byte
     /// costs time linear in what it sends.
-    fn head(&mut self, input: &[u8]) -> Result<(usize, bool), ParseError> {
+    fn head(&mut self, input: &[u8], body: &mut impl Body) -> Result<(usize, bool), ParseError> {
         let before = self.kept.len();
         if before == 0 {
-            if let Some(result) = self.read_head(input)? {
+            if let Some(result) = self.read_head(input, body)? {
                 return Ok(result);
             }
             self.kept.extend_from_slice(input);
@@ -308,7 +325,7 @@ impl Parser {
             let full = self.kept.len() > self.limits.head_bytes;
             if full || self.kept.len() >= self.try_at || has_empty_line(&self.kept[before.saturating_sub(2)..]) {
                 let kept = std::mem::take(&mut self.kept);
-                let read = self.read_head(&kept);
+                let read = self.read_head(&kept, body);
                 self.kept = kept;
                 if let Some((used, done)) = read? {
                     self.kept.clear();
@@ -323,7 +340,7 @@ impl Parser {
         Ok((input.len(), false))
     }
 
-    fn read_head(&mut self, bytes: &[u8]) -> Result<Option<(usize, bool)>, ParseError> {
+    fn read_head(&mut self, bytes: &[u8], body: &mut impl Body) -> Result<Option<(usize, bool)>, ParseError> {
         let mut headers = [const { MaybeUninit::uninit() }; MAX_HEADERS];
         let mut response = httparse::Response::new(&mut []);
         let parsed =
@@ -344,6 +361,7 @@ impl Parser {
         }
         let framing = Framing::of(response.headers)?;
         let version = response.version.unwrap_or(0);
+        body.head(&Head { status, version, reason: response.reason.unwrap_or_default(), headers: response.headers });
         self.status = status;
         self.keep_alive = framing.keep_alive(version);
         let bodyless = self.head_only || status == 204 || status == 304;

@@ -84,7 +84,7 @@ impl<I: Io> Worker<I> {
             step = connection.push(&mut self.io, slot);
         }
         if step == Step::Pending && (event.readable || event.closed) {
-            step = connection.pull(&mut self.io, slot, &mut self.buffer, event.closed);
+            step = connection.pull(&mut self.io, slot, &mut self.buffer, event.closed, &mut ());
         }
         match step {
             Step::Pending => {}
