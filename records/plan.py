@@ -160,10 +160,10 @@ class WorkloadEntry(_Section):
 
 
 class SwarmPlan(_Section):
-    """`[swarm]`: who sends, from which cores, with how many seats a process."""
+    """`[swarm]`: who sends, from which cores, with how many seats a process (None: what suits the sender)."""
 
-    sender: Literal["fasthttp"] = "fasthttp"
-    seats: int = Field(default=800, ge=1, le=20_000)
+    sender: Literal["native-schedule", "native-users", "fasthttp"] = "fasthttp"
+    seats: int | None = Field(default=None, ge=1, le=20_000)
     processes: int = Field(default=1, ge=1, le=64)
     cpu_set: list[Cpu] = Field(default_factory=list)
     user_rate_rps: float = Field(default=0.25, gt=0)
@@ -171,8 +171,34 @@ class SwarmPlan(_Section):
     timeout_s: float = Field(default=10.0, gt=0, le=600)
 
 
+class EnginePlan(_Section):
+    """`[engine]`: how the sender "native-schedule" sends; all but the two times holds for all processes together.
+
+    loop: open (arrivals on a schedule) or closed (`users` of a stage, each sending again `think_s` after its answer);
+    connections: at most so many to each instance; an arrival that finds none free waits, and is dropped after
+    `queue_limit_s` or beyond `max_pending` per instance; coalesce_us: receive in batches, times from the kernel (0:
+    off); check_ratio: share of the answers whose body is compared with the gate's; send_lag_p99_ms: a stage in which
+    sends were later than this is invalid.
+    """
+
+    loop: Literal["open", "closed"] = "open"
+    arrivals: Literal["poisson", "constant"] = "poisson"
+    think_s: float = Field(default=0.0, ge=0, le=86_400)
+    connections: int = Field(default=64, ge=1, le=60_000)
+    max_pending: int = Field(default=100_000, ge=1, le=100_000_000)
+    queue_limit_s: float = Field(default=10.0, gt=0, le=3_600)
+    threads: int = Field(default=1, ge=1, le=64)
+    io: Literal["auto", "epoll", "io_uring"] = "auto"
+    coalesce_us: int = Field(default=0, ge=0, le=5_000)
+    check_ratio: float = Field(default=0.0, ge=0, le=1)
+    send_lag_p99_ms: float = Field(default=5.0, gt=0)
+
+
 class ListedStage(_Section):
-    """`[[stages.list]]`: a step by `rate_rps`, or by `users` at `[swarm] user_rate_rps` each."""
+    """`[[stages.list]]`: a step by `rate_rps`, or by `users`.
+
+    Users send at `[swarm] user_rate_rps` each; in a closed loop of `[engine]` each sends again after its answer.
+    """
 
     name: Name
     rate_rps: float | None = Field(default=None, gt=0)
@@ -192,10 +218,11 @@ class StagesPlan(_Section):
 
     probe: a short burst finds the rough limit, stages stand at `fractions` of the larger twin's; ramp: `steps` equal
     steps `from_rps` … `to_rps`; steps: `rates_rps` as they stand; spike: base, peak, base; soak: one `rate_rps` for
-    long; list: `[[stages.list]]`. Every stage is warm-up, then measured; whole seconds.
+    long; list: `[[stages.list]]`; live: one stage in which Locust's user count steers, each user `user_rate_rps`. Every
+    stage is warm-up, then measured; whole seconds.
     """
 
-    kind: Literal["probe", "ramp", "steps", "spike", "soak", "list"] = "probe"
+    kind: Literal["probe", "ramp", "steps", "spike", "soak", "list", "live"] = "probe"
     warmup_s: int = Field(default=1, ge=1, le=86_400)
     measure_s: int = Field(default=2, ge=1, le=86_400)
     probe_s: int = Field(default=3, ge=2, le=600)
@@ -216,7 +243,7 @@ class StagesPlan(_Section):
     def _kind_has_its_keys(self) -> Self:
         needs: dict[str, tuple[str, ...]] = {
             "probe": (), "ramp": ("from_rps", "to_rps", "steps"), "steps": ("rates_rps",),
-            "spike": ("base_rps", "peak_rps"), "soak": ("rate_rps",), "list": ("list_",),
+            "spike": ("base_rps", "peak_rps"), "soak": ("rate_rps",), "list": ("list_",), "live": (),
         }  # fmt: skip
         missing = [key.rstrip("_") for key in needs[self.kind] if getattr(self, key) is None]
         if missing:
@@ -271,6 +298,7 @@ class Plan(_Section):
     twins: dict[Name, TwinPlan]
     workload: list[WorkloadEntry] = Field(min_length=1)
     swarm: SwarmPlan = SwarmPlan()
+    engine: EnginePlan = EnginePlan()
     stages: StagesPlan = StagesPlan()
     slo: SloPlan = SloPlan()
     search: SearchPlan = SearchPlan()
@@ -290,6 +318,24 @@ class Plan(_Section):
     def sweeps(self) -> tuple[str, ...]:
         """What a block sweeps: each hot entry alone, and `mix` when asked."""
         return (*(entry.name for entry in self.workload if entry.hot), *(("mix",) if self.stages.mix else ()))
+
+    @property
+    def seats(self) -> int:
+        """Seats (Locust users) a process: as planned, else one a pool user where seats cost nothing, else 64.
+
+        A seat of the other senders waits for its answer, so with many of them the busiest pool users, who are half of
+        the requests, could ask no more often than the quietest.
+        """
+        if self.swarm.seats is not None:
+            return self.swarm.seats
+        if self.swarm.sender != "native-schedule":
+            return 64
+        return min(-(-self.pool.users // self.swarm.processes), 20_000)
+
+    @property
+    def is_closed_loop(self) -> bool:
+        """Whether requests wait for answers; an open loop follows a schedule of its own."""
+        return self.swarm.sender != "native-schedule" or self.engine.loop == "closed"
 
     def entry(self, name: str) -> WorkloadEntry:
         """Return a workload entry; KeyError when there is none of that name."""

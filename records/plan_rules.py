@@ -116,6 +116,8 @@ def _hot(plan: Plan) -> Iterator[Fault]:
 def _ramps(plan: Plan) -> Iterator[Fault]:
     """A stage whose ramp outlasts its warm-up would be measured before its load stands: refused."""
     before = 0.0
+    if plan.swarm.sender == "native-schedule" and plan.engine.loop == "closed":
+        return  # users come at once, spread over the ramp or their think time
     for name, rate_rps, users, warmup_s in planned_rates(plan.stages, plan.swarm):
         ramp_s = ramp_seconds(before, rate_rps, plan.swarm)
         if ramp_s > warmup_s:
@@ -177,8 +179,24 @@ def _bytes(size: int | None) -> str:
     return "none" if size is None else f"{size / 2**20:g}MiB"
 
 
+def _loop(plan: Plan) -> Iterator[Fault]:
+    """A closed loop of the engine has users, no rates; a live stage has Locust's users and one twin's time."""
+    closed = plan.swarm.sender == "native-schedule" and plan.engine.loop == "closed"
+    if closed and plan.stages.kind not in ("list", "live"):
+        yield Fault("stages.kind", plan.stages.kind, 'engine.loop = "closed" has users, no rates: use "list" or "live"')
+    if closed and any(stage.users is None for stage in plan.stages.list_ or []):
+        yield Fault("stages.list", "rate_rps", 'engine.loop = "closed" has users, no rates: give users in every stage')
+    if plan.stages.kind == "live" and plan.swarm.sender != "native-schedule":
+        yield Fault("stages.kind", "live", 'needs swarm.sender = "native-schedule": its rate follows the user count')
+    if plan.engine.threads * plan.swarm.processes > plan.engine.connections:
+        yield Fault(
+            "engine.connections", str(plan.engine.connections),
+            f"{plan.engine.threads * plan.swarm.processes} sending threads need at least one connection each",
+        )  # fmt: skip
+
+
 def planned_rates(stages: StagesPlan, swarm: SwarmPlan) -> tuple[tuple[str, float, int | None, int], ...]:
-    """Return (name, rate_rps, users, warmup_s) of the stages a plan fixes; () for a probe, which finds them."""
+    """Return (name, rate_rps, users, warmup_s) of the stages a plan fixes; () where rates are found or set live."""
     if stages.kind == "ramp" and stages.from_rps and stages.to_rps and stages.steps:
         step = (stages.to_rps - stages.from_rps) / (stages.steps - 1)
         rates = [stages.from_rps + step * i for i in range(stages.steps)]
@@ -227,6 +245,7 @@ _RULES: Final[tuple[tuple[Callable[[Plan], Iterator[Fault]], tuple[str, ...]], .
     (_cases, ("workload.*.name",)),
     (_hot, ("workload.*.hot", "workload.*.weight", "stages.mix")),
     (_ramps, ("stages.*.*.*", "swarm.user_rate_rps", "swarm.spawn_rate", "pool.users")),
+    (_loop, ("stages.kind", "stages.list.*.users", "swarm.sender", "swarm.processes", "engine.*")),
     (_cores, ()),
     (_alike, ("twins.*.cpu_set.*", "twins.*.cpus", "twins.*.memory")),
     (_secrets, ()),

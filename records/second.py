@@ -29,7 +29,9 @@ class Second:
 
     A request belongs to the stage of its start and to the second of its end; `sent` counts starts in this second.
     `second` is the second of the swarm's monotonic clock, `t_ns` its start on that clock, `utc` the same in UTC.
-    `offered` is the planned number of starts (None for a probe, which offers what the seats can).
+    `offered` is the planned number of starts (None for a probe, which offers what the seats can). `send_lag` in µs, and
+    `backlog_max`, are the native schedule's. `opened` counts connections, `sender_cpu_ratio` is the CPU share of the
+    busiest sending thread, `checked` the bodies that were compared; told once a second, None elsewhere.
     """
 
     t_ns: int
@@ -45,6 +47,9 @@ class Second:
     send_lag: Sparse | None = None
     backlog_max: int | None = None
     status: dict[str, StatusCount] = field(default_factory=dict)
+    opened: int | None = None
+    sender_cpu_ratio: float | None = None
+    checked: int | None = None
 
     @property
     def done(self) -> int:

@@ -16,7 +16,8 @@ class Stage:
 
     `rate_rps` is the offered rate; None asks every seat to go on at once (a probe). `ramp_s` is the part of the
     warm-up in which the rate moves here from the stage before. Stages begin on whole seconds of the monotonic clock.
-    `block` counts the run's blocks from 0; `pair` the pairs; `users` is what a plan in users asked for.
+    `block` counts the run's blocks from 0; `pair` the pairs; `users` is what a plan in users asked for. `live`:
+    Locust's user count steers, so there is no planned rate.
     """
 
     id: int
@@ -32,6 +33,7 @@ class Stage:
     ramp_s: float = 0.0
     loop: Loop = "closed"
     users: int | None = None
+    live: bool = False
 
     @property
     def length_s(self) -> int:
@@ -40,11 +42,31 @@ class Stage:
 
 
 @dataclass(frozen=True, slots=True)
+class Proof:
+    """What a native sender knows of itself over a stage's measured part; what it did not measure is None.
+
+    Send lag in µs: the send minus the later of the intended start and the moment a connection was free. `backlog_max`:
+    the most arrivals that waited for a connection. `cpu_ratio`: the mean CPU share of the busiest sending thread.
+    `opened`: connections made. `checked`: bodies compared with the gate's. `coalesce_us`: receiving was coalesced.
+    """
+
+    lag_p50_us: float | None
+    lag_p99_us: float | None
+    lag_max_us: float | None
+    backlog_max: int
+    cpu_ratio: float | None
+    opened: int
+    checked: int = 0
+    coalesce_us: int = 0
+
+
+@dataclass(frozen=True, slots=True)
 class StageLine:
     """What `stages.jsonl` holds of a finished stage: a record of when, how much, and whether it may be used.
 
     `start_second` is the monotonic second in which the warm-up began; counts cover the measured part alone.
-    `valid` is None where nobody judged it yet (a run steered by hand); `why` holds the reasons against it.
+    `valid` is None where nobody judged it yet (a run steered by hand); `why` holds the reasons against it. `proof` is
+    what a native sender says of itself.
     """
 
     t_ns: int
@@ -61,3 +83,4 @@ class StageLine:
     complete: bool = True
     valid: bool | None = None
     why: tuple[str, ...] = ()
+    proof: Proof | None = None

@@ -67,7 +67,7 @@ def add_options(parser: argparse.ArgumentParser, source: Source) -> None:
         "--warmup-s": (plan.stages.warmup_s if plan else 1, "warm-up of each stage, seconds"),
         "--measure-s": (plan.stages.measure_s if plan else 2, "measured part of each stage, seconds"),
         "--pairs": (plan.search.pairs if plan else 2, "pairs of blocks, one block per twin"),
-        "--seats": (plan.swarm.seats if plan else 800, "seats a process; together they carry all pool users"),
+        "--seats": (plan.seats if plan else 800, "seats a process; together they carry all pool users"),
     }
     texts = {
         "--twins": (",".join(plan.twins) if plan else "", "twins to drive, by comma", None),
@@ -118,7 +118,7 @@ def _changed(options: Mapping[str, Any], base: Plan) -> list[str]:
         sets.append(f'stages.kind="{kind}"')
     fields = {
         "warmup_s": ("stages.warmup_s", base.stages.warmup_s), "measure_s": ("stages.measure_s", base.stages.measure_s),
-        "pairs": ("search.pairs", base.search.pairs), "seats": ("swarm.seats", base.swarm.seats),
+        "pairs": ("search.pairs", base.search.pairs), "seats": ("swarm.seats", base.seats),
     }  # fmt: skip
     for option, (key, planned) in fields.items():
         value = options.get(option)

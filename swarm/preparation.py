@@ -68,7 +68,7 @@ def prepare(
     if instances:
         routes = make_routes(plan, instances, root=root, environ=environ)
         _check_served(choice.scope, mix, routes)
-    allow_descriptors(plan.swarm.seats * connections_a_seat(choice.scope, mix))
+    allow_descriptors(plan.seats * connections_a_seat(choice.scope, mix))
     return Preparation(choice, pool, entries, mix, instances)
 
 

@@ -124,7 +124,7 @@ class Swarm:
             logger.error("%s", fault)
             return None
         workers = self.runner.worker_count if isinstance(self.runner, MasterRunner) else 1
-        seats = self._prepared().plan.swarm.seats * workers
+        seats = self._prepared().plan.seats * workers
         return seats, float(max(seats, 1))
 
     def on_test_start(self) -> None:
@@ -188,7 +188,7 @@ class Swarm:
     def _set_up_seats(self, preparation: Preparation) -> None:
         plan, pool, root = preparation.plan, preparation.pool, preparation.choice.root
         station = Station(
-            pool.ids, pool.activity, seats=plan.swarm.seats, worker=self._worker(), run=self._runs,
+            pool.ids, pool.activity, seats=plan.seats, worker=self._worker(), run=self._runs,
             clock=time.monotonic_ns,
         )  # fmt: skip
         self.station = station
@@ -200,9 +200,9 @@ class Swarm:
     def _set_up_conductor(self, preparation: Preparation) -> None:
         plan = preparation.plan
         if isinstance(self.runner, MasterRunner):
-            self._crew = MasterCrew(self.runner, plan.swarm.seats)
+            self._crew = MasterCrew(self.runner, plan.seats)
         elif self.station is not None and self.seat_class.kit is not None:
-            self._crew = LocalCrew(self.station, plan.swarm.seats, self.seat_class.kit.begin)
+            self._crew = LocalCrew(self.station, plan.seats, self.seat_class.kit.begin)
         if self._crew is None:
             raise RuntimeError(f"{type(self.runner).__name__} is no runner that conducts")
         driver: Driver = self._channel or HandDriver(

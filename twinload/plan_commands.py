@@ -45,6 +45,6 @@ def check(context: Context, _options: argparse.Namespace) -> int:
     )
     context.talk.out.print(f"{context.plan_path}: no faults")
     context.talk.out.print(
-        f"  {twins}; sweeps of {', '.join(plan.sweeps)}; {plan.pool.users:,} users in {plan.swarm.seats} seats"
+        f"  {twins}; sweeps of {', '.join(plan.sweeps)}; {plan.pool.users:,} users in {plan.seats} seats"
     )
     return 0

@@ -65,22 +65,22 @@ def _processes(plan: Plan, limits: HostLimits) -> Iterator[Fault]:
 
 def _descriptors(plan: Plan, limits: HostLimits) -> Iterator[Fault]:
     """Both sides of a connection live here: a seat is a descriptor of the generator and one of an instance."""
-    connections = plan.swarm.seats * plan.swarm.processes
-    sides = {"the generator (per process)": plan.swarm.seats * _connections_a_seat(plan)}
+    connections = plan.seats * plan.swarm.processes
+    sides = {"the generator (per process)": plan.seats * _connections_a_seat(plan)}
     for name, twin in plan.twins.items():
         if twin.start == "process":
             sides[f"an instance of {name}"] = -(-connections // _fewest_instances(plan, twin))
     for side, needed in sides.items():
         if needed + _SPARE_DESCRIPTORS > limits.descriptors:
             yield Fault(
-                "swarm.seats", str(plan.swarm.seats),
+                "swarm.seats", str(plan.seats),
                 f"{side} would need {needed + _SPARE_DESCRIPTORS} descriptors, the limit is {limits.descriptors}: "
                 f"raise it (ulimit -n) or lower swarm.seats to {_most_seats(plan, needed, limits)}",
             )  # fmt: skip
 
 
 def _ports(plan: Plan, limits: HostLimits) -> Iterator[Fault]:
-    connections = plan.swarm.seats * plan.swarm.processes
+    connections = plan.seats * plan.swarm.processes
     for name, twin in plan.twins.items():
         needed = -(-connections // _fewest_instances(plan, twin))
         if needed > limits.ephemeral_ports:
@@ -103,4 +103,4 @@ def _fewest_instances(plan: Plan, twin: TwinPlan) -> int:
 
 
 def _most_seats(plan: Plan, needed: int, limits: HostLimits) -> int:
-    return max(1, plan.swarm.seats * (limits.descriptors - _SPARE_DESCRIPTORS) // needed)
+    return max(1, plan.seats * (limits.descriptors - _SPARE_DESCRIPTORS) // needed)

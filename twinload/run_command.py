@@ -154,7 +154,7 @@ def _manifest(
         wall_ns=clock.wall_ns, argv=masked_argv(sys.argv[1:]), commit=commit, dirty=dirty,
         versions=provenance.versions(), binaries=binaries, host=provenance.host_facts(), plan=plan_tree(plan),
         plan_digest=plan_digest(plan), pool=pool_facts(pool), gate=gate, instances=instances,
-        seats=plan.swarm.seats * plan.swarm.processes, sender=plan.swarm.sender,
+        seats=plan.seats * plan.swarm.processes, sender=plan.swarm.sender,
     )  # fmt: skip
 
 
