@@ -5,12 +5,18 @@
 
 #![deny(unsafe_op_in_unsafe_fn)]
 
+mod schedule;
+mod wire;
+
 use pyo3::prelude::*;
 
 /// The sender of twinload.
 #[pymodule]
 mod twinload_engine {
     use pyo3::prelude::*;
+
+    #[pymodule_export]
+    use crate::schedule::{Pool, Schedule};
 
     /// Returns the monotonic clock in ns, the one that every part of a run counts on.
     #[pyfunction]

@@ -1,0 +1,190 @@
+//! The schedule's plan and what it tells, as JSON: `swarm/engine_plan.py` is the other side.
+
+use std::collections::BTreeMap;
+use std::net::SocketAddr;
+
+use serde::{Deserialize, Serialize};
+use twinload_engine_core::arrival::Spacing;
+use twinload_engine_core::control::Told;
+use twinload_engine_core::hdr::Sparse;
+use twinload_engine_core::parse::Limits;
+use twinload_engine_core::plan::{Endpoint, Plan, Target};
+use twinload_engine_core::stage::{Kind, Load, Stage};
+use twinload_engine_core::tally::SecondLine;
+use twinload_engine_core::template::{Columns, RequestSpec};
+
+/// A plan that came as JSON.
+#[derive(Debug, Deserialize)]
+pub(crate) struct WirePlan {
+    targets: Vec<WireTarget>,
+    endpoints: Vec<WireEndpoint>,
+    stages: Vec<WireStage>,
+    spacing: WireSpacing,
+    think_s: f64,
+    max_connections: u32,
+    max_pending: u32,
+    queue_limit_s: f64,
+    timeout_s: f64,
+    threads: u32,
+    seed: u64,
+}
+
+#[derive(Debug, Deserialize)]
+struct WireTarget {
+    address: SocketAddr,
+    host: String,
+}
+
+#[derive(Debug, Deserialize)]
+struct WireEndpoint {
+    method: String,
+    path: String,
+    headers: Vec<(String, String)>,
+    body: Option<String>,
+    targets: Vec<u16>,
+    weight: u64,
+    expect_status: Option<u16>,
+}
+
+#[derive(Debug, Deserialize)]
+struct WireStage {
+    id: u32,
+    kind: WireKind,
+    rate_rps: Option<f64>,
+    users: Option<u32>,
+    ramp_s: f64,
+    warmup_s: f64,
+    measure_s: f64,
+}
+
+#[derive(Clone, Copy, Debug, Deserialize)]
+#[serde(rename_all = "lowercase")]
+enum WireKind {
+    Probe,
+    Measure,
+}
+
+#[derive(Clone, Copy, Debug, Deserialize)]
+#[serde(rename_all = "lowercase")]
+enum WireSpacing {
+    Poisson,
+    Constant,
+}
+
+impl WirePlan {
+    /// Returns the plan for a pool's columns and weights; says what is wrong with a stage.
+    pub(crate) fn plan(self, columns: Columns, user_weights: Vec<u64>) -> Result<Plan, String> {
+        let stages = self.stages.into_iter().map(WireStage::stage).collect::<Result<_, _>>()?;
+        Ok(Plan {
+            targets: self.targets.into_iter().map(|one| Target { address: one.address, host: one.host }).collect(),
+            endpoints: self.endpoints.into_iter().map(WireEndpoint::endpoint).collect(),
+            columns,
+            user_weights,
+            stages,
+            spacing: match self.spacing {
+                WireSpacing::Poisson => Spacing::Poisson,
+                WireSpacing::Constant => Spacing::Constant,
+            },
+            think_s: self.think_s,
+            max_connections: self.max_connections,
+            max_pending: self.max_pending,
+            queue_limit_s: self.queue_limit_s,
+            timeout_s: self.timeout_s,
+            limits: Limits::default(),
+            threads: self.threads,
+            seed: self.seed,
+        })
+    }
+}
+
+impl WireEndpoint {
+    fn endpoint(self) -> Endpoint {
+        let Self { method, path, headers, body, targets, weight, expect_status } = self;
+        Endpoint { request: RequestSpec { method, path, headers, body }, targets, weight, expect_status }
+    }
+}
+
+impl WireStage {
+    fn stage(self) -> Result<Stage, String> {
+        let load = match (self.rate_rps, self.users) {
+            (Some(rate_rps), None) => Load::Rate(rate_rps),
+            (None, Some(users)) => Load::Users(users),
+            _ => return Err(format!("stage {}: give rate_rps or users, one of the two", self.id)),
+        };
+        let kind = match self.kind {
+            WireKind::Probe => Kind::Probe,
+            WireKind::Measure => Kind::Measure,
+        };
+        let Self { id, ramp_s, warmup_s, measure_s, .. } = self;
+        Ok(Stage { id, kind, load, ramp_s, warmup_s, measure_s })
+    }
+}
+
+/// What one thread told, to be written as JSON.
+#[derive(Debug, Serialize)]
+pub(crate) struct WireTold {
+    through: u64,
+    busy: u64,
+    waiting: u64,
+    lines: Vec<WireLine>,
+}
+
+#[derive(Debug, Serialize)]
+struct WireLine {
+    second: u64,
+    stage: u32,
+    endpoint: u16,
+    phase: &'static str,
+    offered: u64,
+    sent: u64,
+    dropped: u64,
+    backlog_max: u64,
+    send_lag: Sparse,
+    status: Vec<WireStatus>,
+}
+
+#[derive(Debug, Serialize)]
+struct WireStatus {
+    class: String,
+    done: u64,
+    failed: BTreeMap<String, u64>,
+    service: Sparse,
+    latency: Sparse,
+    bytes: u64,
+}
+
+impl From<Told> for WireTold {
+    fn from(told: Told) -> Self {
+        Self {
+            through: told.through,
+            busy: told.vitals.busy,
+            waiting: told.vitals.waiting,
+            lines: told.lines.into_iter().map(WireLine::from).collect(),
+        }
+    }
+}
+
+impl From<SecondLine> for WireLine {
+    fn from(line: SecondLine) -> Self {
+        let status = line.status.into_iter().map(|one| WireStatus {
+            class: one.name(),
+            done: one.done,
+            failed: one.failed.into_iter().map(|(cause, count)| (cause.to_string(), count)).collect(),
+            service: one.service,
+            latency: one.latency,
+            bytes: one.bytes,
+        });
+        Self {
+            second: line.key.second,
+            stage: line.key.stage,
+            endpoint: line.key.endpoint,
+            phase: line.key.phase.name(),
+            offered: line.offered,
+            sent: line.sent,
+            dropped: line.dropped,
+            backlog_max: line.backlog_max,
+            send_lag: line.send_lag,
+            status: status.collect(),
+        }
+    }
+}
