@@ -3,17 +3,19 @@
 SHELL := bash
 .SHELLFLAGS := -eu -o pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help setup run test lint format bench clean toolchains
+.PHONY: help setup run test lint format bench bench-engine bench-long clean toolchains
 
 PY := .venv/bin/python
 BIN := .twinload/bin
+TARGET := .twinload/target/release/bench-target
 GO_SOURCES := $(shell find clusters/go -name '*.go' -o -name 'go.mod' -o -name 'go.sum')
+TARGET_SOURCES := $(shell find benchmarks/target -name '*.rs' -o -name 'Cargo.toml') Cargo.toml Cargo.lock .cargo/config.toml
 RUST_SOURCES := $(shell find clusters/rust -name '*.rs' -o -name 'Cargo.toml') Cargo.toml Cargo.lock .cargo/config.toml
 ENGINE_SOURCES := $(shell find swarm/engine -name '*.rs' -o -name 'Cargo.toml' -o -name 'pyproject.toml' -o -name '*.pyi') Cargo.toml Cargo.lock .cargo/config.toml
 export CARGO_TERM_COLOR ?= auto
 
 help:  ## Show these targets
-	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 setup: toolchains .venv/.ready .venv/.engine $(BIN)/wallet-go $(BIN)/wallet-rust  ## Install the Python packages, build the engine and both twins
 
@@ -42,9 +44,18 @@ format: setup  ## Format all sources
 	gofmt -w clusters/go
 	cargo fmt --all
 
-bench: setup  ## Time of the pool, cost of the monitor
-	$(PY) -m benchmarks.pool
+bench: setup $(TARGET)  ## The quick form of each benchmark in turn: pool, monitor, engine
+	$(PY) -m benchmarks.pool --rounds 3
 	$(PY) -m benchmarks.monitor
+	$(PY) -m benchmarks.engine --rounds 3
+
+bench-engine: setup $(TARGET)  ## The engine against wrk, ab, FastHttpUser and others, under nine minutes
+	$(PY) -m benchmarks.engine
+
+bench-long: setup $(TARGET)  ## All benchmarks in full, about an hour
+	$(PY) -m benchmarks.pool --rounds 15
+	$(PY) -m benchmarks.monitor --seconds 120
+	$(PY) -m benchmarks.engine --rounds 40 --window 3
 
 clean:  ## Remove what was built or installed here (runs/ stays)
 	-@test ! -x .venv/bin/twinload || .venv/bin/twinload down -q
@@ -78,3 +89,8 @@ $(BIN)/wallet-rust: $(RUST_SOURCES)
 	@echo "== Rust twin (about two minutes the first time)"; mkdir -p $(BIN)
 	@cargo build --quiet --release --locked --target-dir .twinload/target -p wallet-rust
 	@cp .twinload/target/release/wallet-rust $@.part && mv $@.part $@
+
+$(TARGET): $(TARGET_SOURCES)
+	@echo "== Target of the benchmarks"
+	@cargo build --quiet --release --locked --target-dir .twinload/target -p bench-target
+	@touch $@

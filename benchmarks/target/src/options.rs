@@ -9,7 +9,7 @@ pub(crate) const HELP: &str = "\
 Answers every HTTP/1.1 request on 127.0.0.1 with the same bytes; GET /count answers how many it answered.
 
   --port N      port; 0 takes a free one (default), the first line says which: listening 127.0.0.1:PORT
-  --bytes N     size of an answer, its head included (default 396, at least 100)
+  --bytes N     size of an answer, its head included (default 396, at least 128)
   --work-us N   busy time per request, so that the target is the limit (default 0)
 
   bench-target --port 8080 --work-us 20
@@ -46,7 +46,7 @@ impl Command {
             }
         }
         let bytes = options.answer_bytes;
-        ensure!((100..=16 << 20).contains(&bytes), "--bytes {bytes}: give a number from 100 to {}", 16 << 20);
+        ensure!((128..=16 << 20).contains(&bytes), "--bytes {bytes}: give a number from 128 to {}", 16 << 20);
         Ok(Self::Serve(options))
     }
 }

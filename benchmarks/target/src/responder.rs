@@ -167,8 +167,12 @@ fn find_end(bytes: &[u8]) -> Option<usize> {
 }
 
 fn answer(bytes: usize) -> Vec<u8> {
-    let head =
-        |body: usize| format!("HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: {body}\r\n\r\n");
+    // The Connection line is for ab, which asks in HTTP/1.0 and would otherwise wait for a close.
+    let head = |body: usize| {
+        format!(
+            "HTTP/1.1 200 OK\r\nConnection: keep-alive\r\nContent-Type: application/json\r\nContent-Length: {body}\r\n\r\n"
+        )
+    };
     // The head's length depends on the digits of the body's, so the body is what makes both fit.
     let body = (0..=bytes).rev().find(|&body| head(body).len() + body <= bytes).unwrap_or(0);
     let mut answer = head(body).into_bytes();
