@@ -144,7 +144,7 @@ impl<I: Io> Worker<I> {
         self.obey(now_ns);
         self.advance(now_ns);
         if self.is_over(now_ns) {
-            self.tell(u64::MAX);
+            self.tell(second_of(now_ns) + 1, u64::MAX);
             return Ok(false);
         }
         let mut ready = std::mem::take(&mut self.ready);
@@ -232,7 +232,7 @@ impl<I: Io> Worker<I> {
         self.expire_waiting(now_ns);
         let second = second_of(now_ns);
         if second > self.told_second {
-            self.tell(second);
+            self.tell(second, second);
         }
     }
 
@@ -271,12 +271,12 @@ impl<I: Io> Worker<I> {
         ended && self.busy == 0 && self.waiting == 0 && self.schedule.peek().is_none_or(|next| next.at_ns > now_ns)
     }
 
-    fn tell(&mut self, second: u64) {
-        let lines = self.tally.take_before(second);
+    fn tell(&mut self, second: u64, through: u64) {
+        let lines = self.tally.take_before(through);
         self.vitals.cpu_ns = self.io.cpu_ns();
         self.vitals.waiting = self.waiting as u64;
         self.vitals.busy = self.busy as u64;
-        self.control.tell(lines, self.vitals, second);
+        self.control.tell(lines, self.vitals, second, through);
         self.told_second = second;
     }
 
