@@ -147,6 +147,7 @@ fn check(plan: &Plan) -> Result<(), PlanError> {
             plan.max_connections >= plan.threads,
             "from the threads' on",
         ),
+        ("open_ahead", f64::from(plan.open_ahead), plan.open_ahead <= plan.max_connections, "up to max_connections"),
         ("max_pending", f64::from(plan.max_pending), plan.max_pending >= 1, "from 1 on"),
         ("timeout_s", plan.timeout_s, positive(plan.timeout_s), "above 0, up to a day"),
         ("queue_limit_s", plan.queue_limit_s, positive(plan.queue_limit_s), "above 0, up to a day"),

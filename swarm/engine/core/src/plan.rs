@@ -48,6 +48,9 @@ pub struct Plan {
     pub think_s: f64,
     /// Connections per target, all threads together.
     pub max_connections: u32,
+    /// Connections per target, all threads together, that are opened before the first stage begins, so that no measured
+    /// second has to; one that is refused is tried again until then. 0 for none.
+    pub open_ahead: u32,
     /// How many arrivals per target may wait for a connection, all threads together.
     pub max_pending: u32,
     /// How long an arrival may wait before it is dropped.
@@ -76,6 +79,7 @@ impl Plan {
             spacing: Spacing::Constant,
             think_s: 0.0,
             max_connections: 64,
+            open_ahead: 0,
             max_pending: 1_000_000,
             queue_limit_s: 10.0,
             timeout_s: 10.0,

@@ -9,7 +9,9 @@ use std::collections::BinaryHeap;
 use std::io;
 use std::sync::Arc;
 
+mod entry;
 mod exchange;
+mod steer;
 
 use rand::SeedableRng as _;
 use rand::rngs::Xoshiro256PlusPlus;
@@ -17,7 +19,7 @@ use rand::rngs::Xoshiro256PlusPlus;
 use crate::alias::Alias;
 use crate::arrival::{Schedule, Share};
 use crate::connection::{Connection, Job, NO_SEAT};
-use crate::control::{Command, Control, Vitals};
+use crate::control::{Control, Vitals};
 use crate::deadlines::Deadlines;
 use crate::io::{Io, Ready};
 use crate::plan::{Plan, PlanError, Target};
@@ -25,7 +27,9 @@ use crate::pool::{Admission, Pool};
 use crate::seats::Seats;
 use crate::stage::{Load, Placed, to_ns};
 use crate::tally::{Cause, Key, Tally, second_of};
-use crate::template::Request;
+
+pub use entry::slots;
+use entry::{Entry, entries, share_of};
 
 /// Reads go here, all connections' in turn.
 const BUFFER_BYTES: usize = 64 * 1024;
@@ -35,15 +39,6 @@ const STALE_NS: u64 = 1_000_000_000;
 /// How many connections one turn may open: with many to one target the kernel takes 100 µs to find each a port, and
 /// answers must not wait behind thousands of them.
 const OPENS_PER_TURN: u32 = 16;
-
-struct Entry {
-    request: Request,
-    head_only: bool,
-    targets: Vec<u16>,
-    turn: usize,
-    expect_status: Option<u16>,
-    waiting: u64,
-}
 
 /// What one thread sends and counts.
 pub struct Worker<I> {
@@ -89,6 +84,7 @@ impl<I: Io> Worker<I> {
         control: Arc<Control>,
     ) -> Result<Self, PlanError> {
         let slots = slots(plan, share);
+        let ahead = share_of(plan.open_ahead, share).min(slots);
         let target_number = plan.targets.len() as u32;
         let slot_number = (slots * target_number) as usize;
         let instances = (0..plan.targets.len() as u16).flat_map(|at| std::iter::repeat_n(at, slots as usize));
@@ -101,7 +97,7 @@ impl<I: Io> Worker<I> {
             rng: Xoshiro256PlusPlus::seed_from_u64(plan.seed.wrapping_add(u64::from(share.index)).wrapping_mul(3) + 1),
             seats: Seats::new(to_ns(plan.think_s)),
             connections: instances.map(|instance| Connection::new(instance, plan.limits)).collect(),
-            pools: (0..target_number).map(|at| Pool::new(at * slots, slots, max_pending)).collect(),
+            pools: (0..target_number).map(|at| Pool::new(at * slots, slots, max_pending).ahead(ahead)).collect(),
             answers_due: Deadlines::new(slot_number, to_ns(plan.timeout_s)),
             connects_due: Deadlines::new(slot_number, to_ns(plan.timeout_s)),
             backing_off: BinaryHeap::with_capacity(slot_number),
@@ -164,51 +160,12 @@ impl<I: Io> Worker<I> {
         &mut self.io
     }
 
-    fn obey(&mut self, now_ns: u64) {
-        for command in self.control.take_commands() {
-            match command {
-                Command::Rate(rate_rps) => self.schedule.set_rate(now_ns, rate_rps),
-                Command::Users(users) => self.seats.set(self.share_of(users), now_ns, 0, &mut self.rng),
-                Command::Stop => self.stop(now_ns),
-                Command::Abort => {
-                    self.stop(now_ns);
-                    self.abandon(now_ns);
-                }
-            }
-        }
-    }
-
-    /// Starts nothing any more; who waits is dropped, what is on its way may end.
-    fn stop(&mut self, now_ns: u64) {
-        self.stages.iter_mut().for_each(|stage| stage.ends_ns = stage.ends_ns.min(now_ns));
-        self.begun = self.stages.len();
-        self.schedule.end(now_ns);
-        while self.schedule.take().is_some() {}
-        self.seats.set(0, now_ns, 0, &mut self.rng);
-        for at in 0..self.pools.len() {
-            while let Some(job) = self.pools[at].give_up() {
-                self.drop_job(&job, now_ns);
-            }
-        }
-    }
-
-    fn abandon(&mut self, now_ns: u64) {
-        for slot in 0..self.connections.len() as u32 {
-            if self.connections[slot as usize].is_busy() {
-                self.fail(slot, Cause::Stopped, now_ns);
-            }
-        }
-    }
-
-    fn share_of(&self, users: u32) -> u32 {
-        users / self.share.of + u32::from(self.share.index < users % self.share.of)
-    }
-
     /// Does all that a moment asks for.
     fn advance(&mut self, now_ns: u64) {
         while let Some(stage) = self.stages.get(self.begun).filter(|stage| stage.starts_ns <= now_ns) {
-            let users = if let Load::Users(users) = stage.stage.load { self.share_of(users) } else { 0 };
+            let users = if let Load::Users(users) = stage.stage.load { share_of(users, self.share) } else { 0 };
             self.seats.set(users, stage.starts_ns, to_ns(stage.stage.ramp_s), &mut self.rng);
+            self.pools.iter_mut().for_each(Pool::begin);
             self.begun += 1;
         }
         if self.begun == self.stages.len() && self.stages.last().is_some_and(|stage| stage.ends_ns <= now_ns) {
@@ -354,25 +311,4 @@ impl<I: Io> Worker<I> {
             self.seats.ended(job.seat, now_ns, failed);
         }
     }
-}
-
-/// Returns how many connections per target one thread may open: its share, at least one.
-#[must_use]
-pub fn slots(plan: &Plan, share: Share) -> u32 {
-    let (all, of) = (plan.max_connections, share.of);
-    (all / of + u32::from(share.index < all % of)).max(1)
-}
-
-fn entries(plan: &Plan) -> Result<Vec<Entry>, PlanError> {
-    let compile = |(endpoint, one): (usize, &crate::plan::Endpoint)| {
-        if one.targets.is_empty() || one.targets.iter().any(|&at| usize::from(at) >= plan.targets.len()) {
-            return Err(PlanError::Targets { endpoint, targets: plan.targets.len() });
-        }
-        let request =
-            Request::compile(&one.request, &plan.columns).map_err(|source| PlanError::Template { endpoint, source })?;
-        let head_only = request.method() == "HEAD";
-        let (targets, expect_status) = (one.targets.clone(), one.expect_status);
-        Ok(Entry { request, head_only, targets, turn: 0, expect_status, waiting: 0 })
-    };
-    plan.endpoints.iter().enumerate().map(compile).collect()
 }

@@ -214,8 +214,8 @@ pub(crate) fn plan(load: Load, length_s: f64) -> Plan {
     Plan::simple(vec![target], RequestSpec::get("/"), Columns::default(), vec![Stage::new(7, load, 0.0, length_s)])
 }
 
-/// Returns a worker on a machine whose time is 0, and its mailbox.
-pub(crate) fn worker(plan: &Plan, server: Server) -> (Worker<Sim>, Arc<Control>) {
+/// Returns a worker on a machine whose time is 0, with its stages from a moment on, and its mailbox.
+pub(crate) fn worker(plan: &Plan, server: Server, starts_ns: u64) -> (Worker<Sim>, Arc<Control>) {
     let control = Arc::new(Control::default());
     let wires = std::iter::repeat_with(Wire::default).take(plan.max_connections as usize).collect();
     let sim = Sim {
@@ -227,14 +227,14 @@ pub(crate) fn worker(plan: &Plan, server: Server) -> (Worker<Sim>, Arc<Control>)
         opened: 0,
         wakes_ns: VecDeque::new(),
     };
-    let stages = place(&plan.stages, 0).expect("stages");
+    let stages = place(&plan.stages, starts_ns).expect("stages");
     let worker = Worker::new(plan, stages, Share::WHOLE, sim, Arc::clone(&control)).expect("a plan");
     (worker, control)
 }
 
 /// Runs a plan; commands come, and wake the engine, at their times.
 pub(crate) fn run(plan: &Plan, server: Server, commands: Vec<(u64, Command)>) -> Run {
-    let (worker, control) = worker(plan, server);
+    let (worker, control) = worker(plan, server, 0);
     run_on(worker, &control, commands)
 }
 

@@ -1,8 +1,15 @@
-//! What an owner sees and steers: vitals second by second.
+//! What an owner sees and steers: vitals second by second, connections opened ahead.
 
+use twinload_engine_core::plan::Plan;
 use twinload_engine_core::stage::Load;
 
-use crate::sim::{MS, Server, plan, run};
+use crate::sim::{MS, Run, Server, plan, run, run_on, worker};
+
+/// Runs a plan whose first stage begins at a moment, its connections opened before.
+fn run_ahead(plan: &Plan, server: Server, starts_ns: u64) -> Run {
+    let (worker, control) = worker(plan, server, starts_ns);
+    run_on(worker, &control, vec![])
+}
 
 #[test]
 fn vitals_are_told_at_every_second_idle_or_not() {
@@ -16,4 +23,27 @@ fn vitals_are_told_at_every_second_idle_or_not() {
         .collect();
     // The only arrival is at 1.5 s, half a step of 3 s; its end at 1,503 ms, the close at 2,703 ms; CPU time is a quarter.
     assert_eq!(all, [(1, 250, 0, 0), (2, 500, 1, 0), (3, 750, 1, 1), (4, 1_000, 1, 1), (5, 1_000, 1, 1)]);
+}
+
+#[test]
+fn connections_opened_ahead_are_there_at_the_begin_and_nobody_waits_for_one() {
+    let ahead = Plan { open_ahead: 40, ..plan(Load::Rate(1_000.0), 1.0) };
+    let one = run_ahead(&ahead, Server { service_ns: 30 * MS, ..Server::default() }, 1_500 * MS);
+    assert_eq!((one.opened, one.done(), one.lines[0].key.second), (40, 1_000, 1));
+    assert_eq!(one.seconds[0].1.opened, 40);
+    // 1 a ms at 30 ms each: 30 of the 40 are in use, every request is sent when it was meant to be.
+    let wanted_ns = |at: u64| 1_500 * MS + MS / 2 + at * MS;
+    assert!(one.sent_ns.iter().zip(0..).all(|(sent_ns, at)| sent_ns.abs_diff(wanted_ns(at)) <= 1), "{:?}", one.sent_ns);
+    assert_eq!(one.lines.iter().map(|line| line.backlog_max).max(), Some(0));
+}
+
+#[test]
+fn a_refusal_ahead_is_tried_again_and_fails_no_request() {
+    let ahead = Plan { open_ahead: 2, ..plan(Load::Rate(100.0), 1.0) };
+    let one = run_ahead(&ahead, Server { refuses_until_ns: 100 * MS, ..Server::default() }, 1_000 * MS);
+    // Each of the two is refused at 0, 10, 30 and 70 ms, and opens at 150 ms.
+    let last = one.seconds.last().expect("seconds").1;
+    assert_eq!((one.opened, last.refused, last.opened), (10, 8, 2));
+    assert_eq!((one.sum(|line| line.sent), one.done()), (100, 100));
+    assert!(one.lines.iter().flat_map(|line| &line.status).all(|status| status.failed.is_empty()));
 }
