@@ -22,6 +22,7 @@ pub mod parse;
 pub mod plan;
 pub mod pool;
 pub mod seats;
+mod segment;
 pub mod stage;
 pub mod tally;
 pub mod template;

@@ -51,6 +51,8 @@ pub struct Worker<I> {
     draw_user: Alias,
     rng: Xoshiro256PlusPlus,
     stages: Vec<Placed>,
+    /// When the first stage begins, or a later moment from which this worker takes over.
+    begins_ns: u64,
     /// How many stages have begun.
     begun: usize,
     schedule: Schedule,
@@ -107,6 +109,7 @@ impl<I: Io> Worker<I> {
             entries: entries(plan)?,
             draw_entry: draw("endpoints", &weights)?,
             draw_user: draw("users", &plan.user_weights)?,
+            begins_ns: stages.first().map_or(0, |stage| stage.starts_ns),
             begun: 0,
             busy: 0,
             waiting: 0,
@@ -246,8 +249,10 @@ impl<I: Io> Worker<I> {
             let job = Job { intended_ns: arrival.at_ns, stage: arrival.stage, phase: arrival.phase, ..self.drawn() };
             self.start(job, now_ns);
         }
-        while let Some((due_ns, seat)) = self.seats.take(now_ns) {
-            let at = self.begun.saturating_sub(1);
+        let at = self.begun.saturating_sub(1);
+        // Who is due at a stage's end or later is of the next one, and that has its own number of users.
+        let before_ns = now_ns.min(self.stages[at].ends_ns.saturating_sub(1));
+        while let Some((due_ns, seat)) = self.seats.take(before_ns) {
             let phase = self.stages[at].phase(due_ns);
             let job = Job { intended_ns: due_ns, seat, stage: at as u16, phase, ..self.drawn() };
             self.start(job, now_ns);

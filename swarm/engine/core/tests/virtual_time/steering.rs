@@ -1,7 +1,9 @@
-//! What an owner sees and steers: vitals second by second, connections opened ahead.
+//! What an owner sees and steers: vitals second by second, connections opened ahead, a share taken over.
 
+use twinload_engine_core::control::Command;
 use twinload_engine_core::plan::Plan;
-use twinload_engine_core::stage::Load;
+use twinload_engine_core::stage::{Load, Phase, Stage};
+use twinload_engine_core::tally::SecondLine;
 
 use crate::sim::{MS, Run, Server, plan, run, run_on, worker};
 
@@ -46,4 +48,33 @@ fn a_refusal_ahead_is_tried_again_and_fails_no_request() {
     assert_eq!((one.opened, last.refused, last.opened), (10, 8, 2));
     assert_eq!((one.sum(|line| line.sent), one.done()), (100, 100));
     assert!(one.lines.iter().flat_map(|line| &line.status).all(|status| status.failed.is_empty()));
+}
+
+#[test]
+fn who_takes_over_sends_and_counts_from_then_on_alone() {
+    let stages = vec![
+        Stage::new(1, Load::Users(3), 0.0, 1.0),
+        Stage::new(2, Load::Rate(10.0), 1.0, 2.0),
+        Stage::new(3, Load::Users(2), 0.0, 1.0),
+    ];
+    let whole = Plan { stages, open_ahead: 4, ..plan(Load::Users(0), 1.0) };
+    let (late, control) = worker(&whole, Server::default(), 0);
+    let one = run_on(late.taking_over(2_500 * MS), &control, vec![]);
+    let offered = |stage, phase| {
+        let of = |line: &&SecondLine| line.key.stage == stage && line.key.phase == phase;
+        one.lines.iter().filter(of).map(|line| line.offered).sum::<u64>()
+    };
+    assert_eq!((one.sent_ns[0], one.lines[0].key.second, one.seconds[0].0), (2_550 * MS, 2, 3));
+    assert_eq!((one.seconds[0].1.opened, offered(2, Phase::Warmup), offered(2, Phase::Measure)), (4, 0, 15));
+    // Two users for a second of 2 ms a request.
+    assert_eq!(offered(3, Phase::Measure), 1_000);
+}
+
+#[test]
+fn users_of_a_stage_under_way_begin_when_it_is_taken_over() {
+    let (late, control) = worker(&plan(Load::Users(5), 4.0), Server::default(), 0);
+    let one = run_on(late.taking_over(1_500 * MS), &control, vec![(200 * MS, Command::Users(4))]);
+    assert!(one.sent_ns.iter().all(|&sent_ns| sent_ns >= 1_500 * MS));
+    // 1 ms to connect, then a request every 2 ms, the last sent at 3,999 ms: 1,250 for each of five users.
+    assert_eq!((one.done(), one.opened), (5 * 1_250, 5));
 }
