@@ -159,6 +159,7 @@ fn check(plan: &Plan) -> Result<(), PlanError> {
             "from the threads' on",
         ),
         ("open_ahead", f64::from(plan.open_ahead), plan.open_ahead <= plan.max_connections, "up to max_connections"),
+        ("check_ratio", plan.check_ratio, (0.0..=1.0).contains(&plan.check_ratio), "from 0 to 1"),
         ("max_pending", f64::from(plan.max_pending), plan.max_pending >= 1, "from 1 on"),
         ("timeout_s", plan.timeout_s, positive(plan.timeout_s), "above 0, up to a day"),
         ("queue_limit_s", plan.queue_limit_s, positive(plan.queue_limit_s), "above 0, up to a day"),

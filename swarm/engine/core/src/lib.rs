@@ -10,11 +10,13 @@
 
 pub mod alias;
 pub mod arrival;
+mod check;
 pub mod connection;
 pub mod control;
 pub mod deadlines;
 pub mod engine;
 mod framing;
+mod hash;
 pub mod hdr;
 pub mod io;
 pub mod net;

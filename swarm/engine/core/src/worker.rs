@@ -18,6 +18,7 @@ use rand::rngs::Xoshiro256PlusPlus;
 
 use crate::alias::Alias;
 use crate::arrival::{Schedule, Share};
+use crate::check::Checks;
 use crate::connection::{Connection, Job, NO_SEAT};
 use crate::control::{Control, Vitals};
 use crate::deadlines::Deadlines;
@@ -66,6 +67,7 @@ pub struct Worker<I> {
     queue_limit_ns: u64,
     busy: usize,
     waiting: usize,
+    checks: Checks,
     tally: Tally,
     vitals: Vitals,
     told_second: u64,
@@ -94,9 +96,12 @@ impl<I: Io> Worker<I> {
         let max_pending = plan.max_pending.div_ceil(share.of) as usize;
         let weights: Vec<u64> = plan.endpoints.iter().map(|endpoint| endpoint.weight).collect();
         let told_second = second_of(io.now_ns());
+        let entries = entries(plan)?;
+        let checked_slots = if entries.iter().any(Entry::looks_inside) { slot_number } else { 0 };
+        let seed = plan.seed.wrapping_add(u64::from(share.index)).wrapping_mul(3);
         Ok(Self {
             schedule: Schedule::new(&stages, plan.spacing, share, plan.seed),
-            rng: Xoshiro256PlusPlus::seed_from_u64(plan.seed.wrapping_add(u64::from(share.index)).wrapping_mul(3) + 1),
+            rng: Xoshiro256PlusPlus::seed_from_u64(seed.wrapping_add(1)),
             seats: Seats::new(to_ns(plan.think_s)),
             connections: instances.map(|instance| Connection::new(instance, plan.limits)).collect(),
             pools: (0..target_number).map(|at| Pool::new(at * slots, slots, max_pending).ahead(ahead)).collect(),
@@ -106,13 +111,14 @@ impl<I: Io> Worker<I> {
             opens_left: OPENS_PER_TURN,
             queue_limit_ns: to_ns(plan.queue_limit_s),
             targets: plan.targets.clone(),
-            entries: entries(plan)?,
+            entries,
             draw_entry: draw("endpoints", &weights)?,
             draw_user: draw("users", &plan.user_weights)?,
             begins_ns: stages.first().map_or(0, |stage| stage.starts_ns),
             begun: 0,
             busy: 0,
             waiting: 0,
+            checks: Checks::new(checked_slots, plan.check_ratio, seed.wrapping_add(2)),
             tally: Tally::default(),
             vitals: Vitals::default(),
             told_second,

@@ -1,5 +1,6 @@
 //! The loop in virtual time: what is sent when, what is counted, and how faults end.
 
+mod checks;
 mod sim;
 mod steering;
 
