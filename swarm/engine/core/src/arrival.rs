@@ -7,11 +7,12 @@
 //!
 //! Source: E. Çinlar, "Introduction to Stochastic Processes", 1975, ch. 4.7 (time change of a Poisson process).
 
-use rand::SeedableRng as _;
 use rand::rngs::Xoshiro256PlusPlus;
+use rand::{RngExt as _, SeedableRng as _};
 use rand_distr::{Distribution as _, Exp1};
 
-use crate::stage::{Load, Phase, Placed, SECOND_NS};
+use crate::segment::{Segment, segments, sum_up};
+use crate::stage::{Phase, Placed, SECOND_NS};
 
 /// How arrivals are spaced.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -47,46 +48,6 @@ pub struct Arrival {
     pub phase: Phase,
 }
 
-/// A span of time in which the rate moves linearly; `u64::MAX` as its end means that it has none.
-#[derive(Clone, Copy, Debug)]
-struct Segment {
-    stage: u16,
-    starts_ns: u64,
-    ends_ns: u64,
-    from_rps: f64,
-    to_rps: f64,
-    /// Λ at the segment's begin.
-    before: f64,
-}
-
-impl Segment {
-    fn length_s(&self) -> f64 {
-        if self.ends_ns == u64::MAX { f64::INFINITY } else { (self.ends_ns - self.starts_ns) as f64 / SECOND_NS as f64 }
-    }
-
-    /// Λ gained `since_s` after the segment's begin.
-    fn gained(&self, since_s: f64) -> f64 {
-        if self.from_rps == self.to_rps {
-            // An endless rest gains nothing, and 0 × ∞ is not a number.
-            return if self.from_rps == 0.0 { 0.0 } else { self.from_rps * since_s };
-        }
-        let slope = (self.to_rps - self.from_rps) / self.length_s();
-        since_s * (self.from_rps + slope * since_s / 2.0)
-    }
-
-    /// When Λ has gained `count` since the segment's begin, in seconds since then.
-    ///
-    /// The root of slope/2 · t² + from · t = count in the form that loses no digits when the slope is small.
-    fn when_s(&self, count: f64) -> f64 {
-        if self.from_rps == self.to_rps {
-            return count / self.from_rps;
-        }
-        let slope = (self.to_rps - self.from_rps) / self.length_s();
-        let root = (self.from_rps * self.from_rps + 2.0 * slope * count).max(0.0).sqrt();
-        if count == 0.0 { 0.0 } else { 2.0 * count / (self.from_rps + root) }
-    }
-}
-
 /// The arrivals of a row of stages, one after the other.
 #[derive(Clone, Debug)]
 pub struct Schedule {
@@ -96,6 +57,8 @@ pub struct Schedule {
     spacing: Spacing,
     share: Share,
     target: f64,
+    /// What is meant for before is left to others.
+    from_ns: u64,
     rng: Xoshiro256PlusPlus,
     next: Option<Arrival>,
 }
@@ -106,13 +69,42 @@ impl Schedule {
     pub fn new(stages: &[Placed], spacing: Spacing, share: Share, seed: u64) -> Self {
         let mut rng = Xoshiro256PlusPlus::seed_from_u64(seed ^ (u64::from(share.index) << 32));
         let target = match spacing {
-            Spacing::Constant => (f64::from(share.index) + 0.5) / f64::from(share.of),
+            Spacing::Constant => first_target(share),
             Spacing::Poisson => Exp1.sample(&mut rng),
         };
-        let segments = segments(stages, share);
-        let mut schedule = Self { stages: stages.to_vec(), segments, at: 0, spacing, share, target, rng, next: None };
+        let (stages, segments) = (stages.to_vec(), segments(stages, share));
+        let mut schedule = Self { stages, segments, at: 0, spacing, share, target, from_ns: 0, rng, next: None };
         schedule.next = schedule.find();
         schedule
+    }
+
+    /// Leaves all that is meant for before a moment to others; costs the same however much that is.
+    ///
+    /// Constant arrivals stay where they were; of a Poisson process the rest is drawn anew, which it does not remember.
+    pub fn leave_before(&mut self, from_ns: u64) {
+        self.from_ns = from_ns;
+        let planned = self.planned(from_ns);
+        self.target = match self.spacing {
+            Spacing::Constant => {
+                // One step early, for a sum of floats may be above what it stands for; what is too early is left below.
+                let first = first_target(self.share);
+                first + ((planned - first).floor() - 1.0).max(0.0)
+            }
+            Spacing::Poisson => planned + self.rng.sample::<f64, _>(Exp1),
+        };
+        self.at = 0;
+        self.next = self.find();
+        while self.next.is_some_and(|next| next.at_ns < from_ns) {
+            self.take();
+        }
+    }
+
+    /// Returns Λ at a moment.
+    fn planned(&self, at_ns: u64) -> f64 {
+        let begun = self.segments.iter().rev().find(|one| one.starts_ns <= at_ns);
+        begun.map_or(0.0, |one| {
+            one.before + one.gained((at_ns.min(one.ends_ns) - one.starts_ns) as f64 / SECOND_NS as f64)
+        })
     }
 
     /// Returns the next arrival without taking it; None when there are no more.
@@ -146,12 +138,15 @@ impl Schedule {
         let gained = old.gained((now_ns - old.starts_ns) as f64 / SECOND_NS as f64);
         let ends_ns = self.stages[usize::from(old.stage)].ends_ns;
         let rest = self.segments.split_off(under_way);
-        self.segments.push(Segment { ends_ns: now_ns, to_rps: rate_at(&old, now_ns), ..old });
+        self.segments.push(Segment { ends_ns: now_ns, to_rps: old.rate_at(now_ns), ..old });
         let before = old.before + gained;
         self.segments.push(Segment { starts_ns: now_ns, ends_ns, from_rps: rate, to_rps: rate, before, ..old });
         self.segments.extend(rest.into_iter().filter(|one| one.stage > old.stage));
         sum_up(&mut self.segments, under_way + 1);
         self.refind(now_ns, under_way + 1);
+        if now_ns < self.from_ns {
+            self.leave_before(self.from_ns);
+        }
     }
 
     /// Ends the arrivals at a moment: only what is due by then stays.
@@ -182,53 +177,15 @@ impl Schedule {
     }
 }
 
-fn rate_at(segment: &Segment, now_ns: u64) -> f64 {
-    if segment.from_rps == segment.to_rps {
-        return segment.from_rps;
-    }
-    let done_ratio = (now_ns - segment.starts_ns) as f64 / (segment.ends_ns - segment.starts_ns) as f64;
-    segment.from_rps + (segment.to_rps - segment.from_rps) * done_ratio
-}
-
-fn segments(stages: &[Placed], share: Share) -> Vec<Segment> {
-    let mut segments = Vec::with_capacity(stages.len() * 2);
-    let mut from_rps = 0.0;
-    for (stage, placed) in (0..).zip(stages) {
-        let to_rps = match placed.stage.load {
-            Load::Rate(rate_rps) => rate_rps / f64::from(share.of),
-            Load::Users(_) => 0.0,
-        };
-        let ramped_ns = placed.starts_ns + crate::stage::to_ns(placed.stage.ramp_s);
-        if ramped_ns > placed.starts_ns && matches!(placed.stage.load, Load::Rate(_)) {
-            segments.push(Segment {
-                stage,
-                starts_ns: placed.starts_ns,
-                ends_ns: ramped_ns,
-                from_rps,
-                to_rps,
-                before: 0.0,
-            });
-        }
-        let starts_ns = segments.last().map_or(placed.starts_ns, |one| one.ends_ns.max(placed.starts_ns));
-        segments.push(Segment { stage, starts_ns, ends_ns: placed.ends_ns, from_rps: to_rps, to_rps, before: 0.0 });
-        from_rps = to_rps;
-    }
-    sum_up(&mut segments, 0);
-    segments
-}
-
-/// Computes Λ at the begin of every segment from the one after `from` on.
-fn sum_up(segments: &mut [Segment], from: usize) {
-    for at in from + 1..segments.len() {
-        let last = segments[at - 1];
-        segments[at].before = last.before + last.gained(last.length_s());
-    }
+/// Constant arrivals of several threads stand between one another.
+fn first_target(share: Share) -> f64 {
+    (f64::from(share.index) + 0.5) / f64::from(share.of)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::stage::{Stage, place};
+    use crate::stage::{Load, Stage, place};
     use proptest::prelude::*;
 
     fn schedule(stages: &[Stage], spacing: Spacing) -> Schedule {
@@ -298,6 +255,33 @@ mod tests {
     }
 
     #[test]
+    fn what_is_left_to_others_and_what_is_taken_over_are_the_whole() {
+        let ramp = Stage { ramp_s: 1.0, ..Stage::new(0, Load::Rate(97.0), 1.5, 1.0) };
+        let stages = place(&[ramp, Stage::new(1, Load::Rate(30.0), 0.0, 1.0)], 10).expect("stages");
+        let times = |schedule: Schedule| -> Vec<u64> {
+            let mut schedule = schedule;
+            std::iter::from_fn(|| schedule.take()).map(|arrival| arrival.at_ns).collect()
+        };
+        let all = |index| Schedule::new(&stages, Spacing::Constant, Share { index, of: 3 }, 1);
+        for (index, from_ns) in [(0, 0), (0, 700_000_000), (1, 1_000_000_010), (2, 2_499_999_999), (1, u64::MAX)] {
+            let mut late = all(index);
+            late.leave_before(from_ns);
+            let wanted: Vec<u64> = times(all(index)).into_iter().filter(|&at_ns| at_ns >= from_ns).collect();
+            assert_eq!(times(late).len(), wanted.len(), "{index} {from_ns}");
+            let mut late = all(index);
+            late.leave_before(from_ns);
+            assert!(times(late).iter().zip(wanted).all(|(one, two)| one.abs_diff(two) <= 1));
+        }
+        // Another rate before the moment: 60 a second, a third of them, for a second from 2 s on.
+        let mut late = all(0);
+        late.leave_before(2_000_000_000);
+        late.set_rate(1_500_000_000, 60.0);
+        let times = times(late);
+        assert!(times[0] >= 2_000_000_000);
+        assert_eq!(times.iter().filter(|&&at_ns| at_ns < 2_500_000_010).count(), 10);
+    }
+
+    #[test]
     fn threads_together_send_what_one_would() {
         let stages = place(&[Stage::new(0, Load::Rate(40.0), 0.0, 1.0)], 0).expect("stages");
         let of = |index, of| times_ms(Schedule::new(&stages, Spacing::Constant, Share { index, of }, 1));
@@ -318,6 +302,11 @@ mod tests {
         }
         let mean = counts.iter().sum::<f64>() / 1e3;
         let variance = counts.iter().map(|count| (count - mean).powi(2)).sum::<f64>() / 999.0;
+        let mut late = schedule(&[Stage::new(0, Load::Rate(100.0), 0.0, 1_000.0)], Spacing::Poisson);
+        late.leave_before(500 * SECOND_NS);
+        assert!(late.peek().is_some_and(|next| next.at_ns >= 500 * SECOND_NS));
+        let left = std::iter::from_fn(|| late.take()).count() as f64;
+        assert!((left - 50_000.0).abs() < 5.0 * 224.0, "{left}"); // sqrt(50,000) = 224
         // Standard errors: mean 10 / sqrt(1000) = 0.32; variance 100 * sqrt(2 / 999) = 4.5. Five of each.
         assert!((mean - 100.0).abs() < 1.6 && (variance - 100.0).abs() < 22.5, "{mean} {variance}");
     }

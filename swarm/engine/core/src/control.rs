@@ -40,6 +40,9 @@ pub struct Vitals {
 pub struct Told {
     /// Finished seconds, in order of time.
     pub lines: Vec<SecondLine>,
+    /// The vitals as they stood when all seconds below the number were told, in order of time: one entry for every second
+    /// that the thread saw the end of, idle or not, and one for the second in which it ended.
+    pub seconds: Vec<(u64, Vitals)>,
     /// The thread's newest vitals.
     pub vitals: Vitals,
     /// All seconds below are told in full; `u64::MAX` after the end.
@@ -65,7 +68,8 @@ impl Control {
     #[must_use]
     pub fn drain(&self) -> Told {
         let mut told = locked(&self.told);
-        Told { lines: std::mem::take(&mut told.lines), ..*told }
+        let (lines, seconds) = (std::mem::take(&mut told.lines), std::mem::take(&mut told.seconds));
+        Told { lines, seconds, ..*told }
     }
 
     pub(crate) fn take_commands(&self) -> Vec<Command> {
@@ -76,9 +80,11 @@ impl Control {
         std::mem::take(&mut *locked(&self.commands))
     }
 
-    pub(crate) fn tell(&self, lines: Vec<SecondLine>, vitals: Vitals, through: u64) {
+    /// Adds the lines and vitals of all seconds below `second`.
+    pub(crate) fn tell(&self, lines: Vec<SecondLine>, vitals: Vitals, second: u64, through: u64) {
         let mut told = locked(&self.told);
         told.lines.extend(lines);
+        told.seconds.push((second, vitals));
         told.vitals = vitals;
         told.through = through;
     }

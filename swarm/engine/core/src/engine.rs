@@ -40,6 +40,16 @@ impl Engine {
     /// # Errors
     /// [`PlanError`] when the plan cannot be run or the machine refuses a thread or descriptor; nothing runs then.
     pub fn start(plan: &Plan, start_ns: u64) -> Result<Self, PlanError> {
+        Self::take_over(plan, start_ns, start_ns)
+    }
+
+    /// Starts a plan's threads in mid-run: its stages lie as [`Engine::start`] places them by `start_ns`, which may be
+    /// past, but all that is meant for before `from_ns` is left to others, and nothing is told of the seconds before.
+    /// Users of the stage under way begin at `from_ns`.
+    ///
+    /// # Errors
+    /// As [`Engine::start`].
+    pub fn take_over(plan: &Plan, start_ns: u64, from_ns: u64) -> Result<Self, PlanError> {
         check(plan)?;
         let stages = place(&plan.stages, start_ns)?;
         let mut engine = Self { threads: Vec::with_capacity(plan.threads as usize) };
@@ -47,7 +57,8 @@ impl Engine {
             let share = Share { index, of: plan.threads };
             let net = Net::new(slots(plan, share) as usize * plan.targets.len())?;
             let (waker, control) = (net.waker(), Arc::new(Control::default()));
-            let mut worker = Worker::new(plan, stages.clone(), share, net, Arc::clone(&control))?;
+            let worker = Worker::new(plan, stages.clone(), share, net, Arc::clone(&control))?;
+            let mut worker = if from_ns > start_ns { worker.taking_over(from_ns) } else { worker };
             let run = move || {
                 worker.io().sharpen_timers();
                 worker.run()
@@ -147,6 +158,8 @@ fn check(plan: &Plan) -> Result<(), PlanError> {
             plan.max_connections >= plan.threads,
             "from the threads' on",
         ),
+        ("open_ahead", f64::from(plan.open_ahead), plan.open_ahead <= plan.max_connections, "up to max_connections"),
+        ("check_ratio", plan.check_ratio, (0.0..=1.0).contains(&plan.check_ratio), "from 0 to 1"),
         ("max_pending", f64::from(plan.max_pending), plan.max_pending >= 1, "from 1 on"),
         ("timeout_s", plan.timeout_s, positive(plan.timeout_s), "above 0, up to a day"),
         ("queue_limit_s", plan.queue_limit_s, positive(plan.queue_limit_s), "above 0, up to a day"),

@@ -10,11 +10,13 @@
 
 pub mod alias;
 pub mod arrival;
+mod check;
 pub mod connection;
 pub mod control;
 pub mod deadlines;
 pub mod engine;
 mod framing;
+mod hash;
 pub mod hdr;
 pub mod io;
 pub mod net;
@@ -22,6 +24,7 @@ pub mod parse;
 pub mod plan;
 pub mod pool;
 pub mod seats;
+mod segment;
 pub mod stage;
 pub mod tally;
 pub mod template;

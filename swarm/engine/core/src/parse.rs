@@ -19,6 +19,8 @@ use std::mem::MaybeUninit;
 
 use crate::framing::{BodyEnd, Framing};
 
+pub use crate::hash::{BodyHash, body_hash};
+
 /// How many header lines an answer may have.
 pub const MAX_HEADERS: usize = 96;
 /// How many interim answers (1xx) may come before the answer.
@@ -63,22 +65,6 @@ pub trait Body {
 /// Only the count is wanted, which the parser keeps itself.
 impl Body for () {
     fn take(&mut self, _: &[u8]) {}
-}
-
-/// The 64-bit FNV-1a hash of a body: equal bodies have equal hashes, however they were cut.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct BodyHash(pub u64);
-
-impl Default for BodyHash {
-    fn default() -> Self {
-        Self(0xcbf2_9ce4_8422_2325)
-    }
-}
-
-impl Body for BodyHash {
-    fn take(&mut self, bytes: &[u8]) {
-        self.0 = bytes.iter().fold(self.0, |hash, &byte| (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3));
-    }
 }
 
 /// An answer that is complete.

@@ -1,6 +1,7 @@
 //! What an engine is given: targets, endpoints, users, stages and limits.
 
 use std::net::SocketAddr;
+use std::sync::Arc;
 
 use crate::arrival::Spacing;
 use crate::parse::Limits;
@@ -27,6 +28,18 @@ pub struct Endpoint {
     pub weight: u64,
     /// The status of a good answer; None takes every answer for good.
     pub expect_status: Option<u16>,
+    /// Header lines that every good answer has, names in lower case, with exactly these values; judged after the status.
+    pub expect_headers: Vec<(String, String)>,
+    /// [`crate::parse::body_hash`] of the right body for every pool user, 0 where it is not known; judged last.
+    pub bodies: Option<Arc<[u64]>>,
+}
+
+impl Endpoint {
+    /// Returns an endpoint of weight 1 that takes every answer with status 200 for good.
+    #[must_use]
+    pub fn new(request: RequestSpec, targets: Vec<u16>) -> Self {
+        Self { request, targets, weight: 1, expect_status: Some(200), expect_headers: Vec::new(), bodies: None }
+    }
 }
 
 /// Everything that a run needs.
@@ -48,12 +61,17 @@ pub struct Plan {
     pub think_s: f64,
     /// Connections per target, all threads together.
     pub max_connections: u32,
+    /// Connections per target, all threads together, that are opened before the first stage begins, so that no measured
+    /// second has to; one that is refused is tried again until then. 0 for none.
+    pub open_ahead: u32,
     /// How many arrivals per target may wait for a connection, all threads together.
     pub max_pending: u32,
     /// How long an arrival may wait before it is dropped.
     pub queue_limit_s: f64,
     /// How long connecting may take, and how long an answer.
     pub timeout_s: f64,
+    /// Of the requests whose right body is known, the share (0 to 1) that is compared with it, drawn at random.
+    pub check_ratio: f64,
     /// Limits of the parser.
     pub limits: Limits,
     /// How many threads send.
@@ -69,16 +87,18 @@ impl Plan {
         let all = (0..).zip(&targets).map(|(at, _)| at).collect();
         Self {
             targets: targets.into_iter().map(|address| Target { address, host: address.to_string() }).collect(),
-            endpoints: vec![Endpoint { request, targets: all, weight: 1, expect_status: Some(200) }],
+            endpoints: vec![Endpoint::new(request, all)],
             user_weights: vec![1; columns.users().unwrap_or(1)],
             columns,
             stages,
             spacing: Spacing::Constant,
             think_s: 0.0,
             max_connections: 64,
+            open_ahead: 0,
             max_pending: 1_000_000,
             queue_limit_s: 10.0,
             timeout_s: 10.0,
+            check_ratio: 0.0,
             limits: Limits::default(),
             threads: 1,
             seed: 1,
@@ -115,6 +135,16 @@ pub enum PlanError {
         weights: usize,
         /// How many values every column has; None when they differ.
         columns: Option<usize>,
+    },
+    /// The known bodies are not of the pool's users.
+    #[error("endpoint {endpoint}: {hashes} known bodies for {users} users: give one hash per user, 0 for unknown")]
+    Bodies {
+        /// The endpoint's place.
+        endpoint: usize,
+        /// How many hashes there are.
+        hashes: usize,
+        /// How many users there are.
+        users: usize,
     },
     /// An endpoint has no target, or one that is not there.
     #[error("endpoint {endpoint}: it needs at least one target, and each must be below {targets}")]

@@ -30,6 +30,8 @@ pub struct Pool {
     place: Box<[u32]>,
     vacant: Vec<u32>,
     connecting: usize,
+    /// How many are opened though nobody waits.
+    ahead: usize,
     waiting: VecDeque<Job>,
     max_pending: usize,
 }
@@ -44,9 +46,21 @@ impl Pool {
             place: vec![NOT_FREE; max_connections as usize].into(),
             vacant: (first..first + max_connections).rev().collect(),
             connecting: 0,
+            ahead: 0,
             waiting: VecDeque::with_capacity(max_pending.min(65_536)),
             max_pending,
         }
+    }
+
+    /// Has so many connections opened before anybody wants one, until [`Pool::begin`].
+    #[must_use]
+    pub fn ahead(self, connections: u32) -> Self {
+        Self { ahead: connections as usize, ..self }
+    }
+
+    /// Opens nothing any more but what is waited for.
+    pub fn begin(&mut self) {
+        self.ahead = 0;
     }
 
     /// Decides about an arrival; one that waits is kept.
@@ -66,9 +80,11 @@ impl Pool {
         self.waiting.push_front(job);
     }
 
-    /// Returns a slot to open a connection in when more wait than connections are under way.
+    /// Returns a slot to open a connection in when more wait than connections are under way, or more are wanted ahead
+    /// than are open, under way or resting after a refusal.
     pub fn opens(&mut self) -> Option<u32> {
-        if self.waiting.len() <= self.connecting {
+        let used = self.place.len() - self.vacant.len();
+        if self.waiting.len() <= self.connecting && used >= self.ahead {
             return None;
         }
         let slot = self.vacant.pop()?;
@@ -153,6 +169,19 @@ mod tests {
         assert_eq!((pool.opens(), pool.opens()), (Some(0), None));
         pool.admit(job(2));
         assert_eq!((pool.opens(), pool.opens()), (Some(1), None));
+    }
+
+    #[test]
+    fn so_many_as_wanted_are_opened_ahead_and_none_after_the_begin() {
+        let mut pool = Pool::new(0, 4, 8).ahead(2);
+        assert_eq!((pool.opens(), pool.opens(), pool.opens()), (Some(0), Some(1), None));
+        pool.opened();
+        pool.vacated(1); // refused, and rested
+        assert_eq!((pool.opens(), pool.opens()), (Some(1), None));
+        pool.begin();
+        pool.opened();
+        pool.vacated(1);
+        assert_eq!(pool.opens(), None);
     }
 
     #[test]

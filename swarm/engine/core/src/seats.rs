@@ -32,6 +32,9 @@ impl Seats {
             self.there.resize(wanted as usize, false);
             self.due.reserve(wanted as usize);
         }
+        if wanted == 0 {
+            self.due.drain().for_each(|Reverse((_, seat))| self.there[seat as usize] = false);
+        }
         let spread_ns = spread_ns.max(self.think_ns);
         for seat in 0..wanted {
             if !std::mem::replace(&mut self.there[seat as usize], true) {

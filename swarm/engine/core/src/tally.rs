@@ -25,6 +25,10 @@ pub enum Cause {
     Stopped,
     /// Another status than the expected one.
     Status(u16),
+    /// A header line that was expected was not there, or had another value.
+    Header,
+    /// Another body than the known one.
+    Body,
 }
 
 impl std::fmt::Display for Cause {
@@ -35,6 +39,8 @@ impl std::fmt::Display for Cause {
             Self::Reset => out.write_str("reset"),
             Self::Other => out.write_str("other"),
             Self::Stopped => out.write_str("stopped"),
+            Self::Header => out.write_str("header"),
+            Self::Body => out.write_str("body"),
             Self::Status(status) => write!(out, "status-{status}"),
         }
     }
@@ -66,6 +72,8 @@ pub struct Outcome {
     pub latency_ns: Option<u64>,
     /// Bytes of the body.
     pub bytes: u64,
+    /// Whether the body was compared with the known one.
+    pub checked: bool,
 }
 
 /// Answers of one status class in one second.
@@ -108,6 +116,8 @@ pub struct SecondLine {
     pub send_lag: Sparse,
     /// The most arrivals of this endpoint that waited for a connection.
     pub backlog_max: u64,
+    /// Ends whose body was compared with the known one.
+    pub checked: u64,
     /// Answers by status class, ascending.
     pub status: Vec<StatusLine>,
 }
@@ -146,12 +156,22 @@ struct Cell {
     dropped: u64,
     lag: Histogram,
     backlog_max: u64,
+    checked: u64,
     answers: Vec<Answers>,
 }
 
 impl Cell {
     fn new(key: Key) -> Self {
-        Self { key, offered: 0, sent: 0, dropped: 0, lag: Histogram::new(), backlog_max: 0, answers: Vec::new() }
+        Self {
+            key,
+            offered: 0,
+            sent: 0,
+            dropped: 0,
+            lag: Histogram::new(),
+            backlog_max: 0,
+            checked: 0,
+            answers: Vec::new(),
+        }
     }
 
     fn line(&mut self) -> SecondLine {
@@ -164,6 +184,7 @@ impl Cell {
             dropped: std::mem::take(&mut self.dropped),
             send_lag: self.lag.take(),
             backlog_max: std::mem::take(&mut self.backlog_max),
+            checked: std::mem::take(&mut self.checked),
             status,
         }
     }
@@ -205,7 +226,9 @@ impl Tally {
     /// Counts an end.
     pub fn ended(&mut self, key: Key, outcome: &Outcome) {
         let class = (outcome.status / 100) as u8;
-        let answers = &mut self.cell(key).answers;
+        let cell = self.cell(key);
+        cell.checked += u64::from(outcome.checked);
+        let answers = &mut cell.answers;
         let at = answers.iter().position(|one| one.class == class).unwrap_or_else(|| {
             answers.push(Answers { class, ..Answers::default() });
             answers.len() - 1
@@ -280,14 +303,21 @@ mod tests {
         tally.sent(key(5), Some(7_000));
         tally.backlog(key(5), 3);
         tally.backlog(key(5), 2);
-        let good = Outcome { status: 200, cause: None, service_ns: 1_000_000, latency_ns: Some(2_000_000), bytes: 10 };
+        let good = Outcome {
+            status: 200,
+            cause: None,
+            service_ns: 1_000_000,
+            latency_ns: Some(2_000_000),
+            bytes: 10,
+            checked: true,
+        };
         tally.ended(key(5), &good);
         tally.ended(key(5), &Outcome { status: 503, cause: Some(Cause::Status(503)), latency_ns: None, ..good });
-        tally.ended(key(6), &Outcome { status: 0, cause: Some(Cause::Timeout), ..good });
+        tally.ended(key(6), &Outcome { status: 0, cause: Some(Cause::Timeout), checked: false, ..good });
         let lines = tally.take_before(6);
         assert_eq!(lines.len(), 1);
         assert_eq!((lines[0].offered, lines[0].sent, lines[0].backlog_max), (1, 1, 3));
-        assert_eq!(lines[0].send_lag, [(7, 1)]);
+        assert_eq!((lines[0].checked, &lines[0].send_lag), (2, &vec![(7, 1)]));
         let [ok, bad] = &lines[0].status[..] else { panic!("two classes: {lines:?}") };
         assert_eq!(
             (ok.name(), ok.done, &ok.service, &ok.latency),
@@ -301,10 +331,11 @@ mod tests {
     #[test]
     fn a_cell_that_was_told_starts_from_nothing() {
         let mut tally = Tally::default();
-        tally.ended(key(1), &Outcome { status: 200, cause: None, service_ns: 1, latency_ns: None, bytes: 1 });
+        let good = Outcome { status: 200, cause: None, service_ns: 1, latency_ns: None, bytes: 1, checked: true };
+        tally.ended(key(1), &good);
         tally.take_before(2);
         tally.sent(key(2), None);
         let line = &tally.take_before(3)[0];
-        assert_eq!((line.sent, line.offered, line.status.len(), line.send_lag.len()), (1, 0, 0, 0));
+        assert_eq!((line.sent, line.offered, line.checked, line.status.len(), line.send_lag.len()), (1, 0, 0, 0, 0));
     }
 }

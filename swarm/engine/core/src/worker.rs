@@ -9,15 +9,18 @@ use std::collections::BinaryHeap;
 use std::io;
 use std::sync::Arc;
 
+mod entry;
 mod exchange;
+mod steer;
 
 use rand::SeedableRng as _;
 use rand::rngs::Xoshiro256PlusPlus;
 
 use crate::alias::Alias;
 use crate::arrival::{Schedule, Share};
+use crate::check::Checks;
 use crate::connection::{Connection, Job, NO_SEAT};
-use crate::control::{Command, Control, Vitals};
+use crate::control::{Control, Vitals};
 use crate::deadlines::Deadlines;
 use crate::io::{Io, Ready};
 use crate::plan::{Plan, PlanError, Target};
@@ -25,7 +28,9 @@ use crate::pool::{Admission, Pool};
 use crate::seats::Seats;
 use crate::stage::{Load, Placed, to_ns};
 use crate::tally::{Cause, Key, Tally, second_of};
-use crate::template::Request;
+
+pub use entry::slots;
+use entry::{Entry, entries, share_of};
 
 /// Reads go here, all connections' in turn.
 const BUFFER_BYTES: usize = 64 * 1024;
@@ -35,15 +40,6 @@ const STALE_NS: u64 = 1_000_000_000;
 /// How many connections one turn may open: with many to one target the kernel takes 100 µs to find each a port, and
 /// answers must not wait behind thousands of them.
 const OPENS_PER_TURN: u32 = 16;
-
-struct Entry {
-    request: Request,
-    head_only: bool,
-    targets: Vec<u16>,
-    turn: usize,
-    expect_status: Option<u16>,
-    waiting: u64,
-}
 
 /// What one thread sends and counts.
 pub struct Worker<I> {
@@ -56,6 +52,8 @@ pub struct Worker<I> {
     draw_user: Alias,
     rng: Xoshiro256PlusPlus,
     stages: Vec<Placed>,
+    /// When the first stage begins, or a later moment from which this worker takes over.
+    begins_ns: u64,
     /// How many stages have begun.
     begun: usize,
     schedule: Schedule,
@@ -69,6 +67,7 @@ pub struct Worker<I> {
     queue_limit_ns: u64,
     busy: usize,
     waiting: usize,
+    checks: Checks,
     tally: Tally,
     vitals: Vitals,
     told_second: u64,
@@ -89,6 +88,7 @@ impl<I: Io> Worker<I> {
         control: Arc<Control>,
     ) -> Result<Self, PlanError> {
         let slots = slots(plan, share);
+        let ahead = share_of(plan.open_ahead, share).min(slots);
         let target_number = plan.targets.len() as u32;
         let slot_number = (slots * target_number) as usize;
         let instances = (0..plan.targets.len() as u16).flat_map(|at| std::iter::repeat_n(at, slots as usize));
@@ -96,24 +96,29 @@ impl<I: Io> Worker<I> {
         let max_pending = plan.max_pending.div_ceil(share.of) as usize;
         let weights: Vec<u64> = plan.endpoints.iter().map(|endpoint| endpoint.weight).collect();
         let told_second = second_of(io.now_ns());
+        let entries = entries(plan)?;
+        let checked_slots = if entries.iter().any(Entry::looks_inside) { slot_number } else { 0 };
+        let seed = plan.seed.wrapping_add(u64::from(share.index)).wrapping_mul(3);
         Ok(Self {
             schedule: Schedule::new(&stages, plan.spacing, share, plan.seed),
-            rng: Xoshiro256PlusPlus::seed_from_u64(plan.seed.wrapping_add(u64::from(share.index)).wrapping_mul(3) + 1),
+            rng: Xoshiro256PlusPlus::seed_from_u64(seed.wrapping_add(1)),
             seats: Seats::new(to_ns(plan.think_s)),
             connections: instances.map(|instance| Connection::new(instance, plan.limits)).collect(),
-            pools: (0..target_number).map(|at| Pool::new(at * slots, slots, max_pending)).collect(),
+            pools: (0..target_number).map(|at| Pool::new(at * slots, slots, max_pending).ahead(ahead)).collect(),
             answers_due: Deadlines::new(slot_number, to_ns(plan.timeout_s)),
             connects_due: Deadlines::new(slot_number, to_ns(plan.timeout_s)),
             backing_off: BinaryHeap::with_capacity(slot_number),
             opens_left: OPENS_PER_TURN,
             queue_limit_ns: to_ns(plan.queue_limit_s),
             targets: plan.targets.clone(),
-            entries: entries(plan)?,
+            entries,
             draw_entry: draw("endpoints", &weights)?,
             draw_user: draw("users", &plan.user_weights)?,
+            begins_ns: stages.first().map_or(0, |stage| stage.starts_ns),
             begun: 0,
             busy: 0,
             waiting: 0,
+            checks: Checks::new(checked_slots, plan.check_ratio, seed.wrapping_add(2)),
             tally: Tally::default(),
             vitals: Vitals::default(),
             told_second,
@@ -144,7 +149,7 @@ impl<I: Io> Worker<I> {
         self.obey(now_ns);
         self.advance(now_ns);
         if self.is_over(now_ns) {
-            self.tell(u64::MAX);
+            self.tell(second_of(now_ns) + 1, u64::MAX);
             return Ok(false);
         }
         let mut ready = std::mem::take(&mut self.ready);
@@ -164,51 +169,12 @@ impl<I: Io> Worker<I> {
         &mut self.io
     }
 
-    fn obey(&mut self, now_ns: u64) {
-        for command in self.control.take_commands() {
-            match command {
-                Command::Rate(rate_rps) => self.schedule.set_rate(now_ns, rate_rps),
-                Command::Users(users) => self.seats.set(self.share_of(users), now_ns, 0, &mut self.rng),
-                Command::Stop => self.stop(now_ns),
-                Command::Abort => {
-                    self.stop(now_ns);
-                    self.abandon(now_ns);
-                }
-            }
-        }
-    }
-
-    /// Starts nothing any more; who waits is dropped, what is on its way may end.
-    fn stop(&mut self, now_ns: u64) {
-        self.stages.iter_mut().for_each(|stage| stage.ends_ns = stage.ends_ns.min(now_ns));
-        self.begun = self.stages.len();
-        self.schedule.end(now_ns);
-        while self.schedule.take().is_some() {}
-        self.seats.set(0, now_ns, 0, &mut self.rng);
-        for at in 0..self.pools.len() {
-            while let Some(job) = self.pools[at].give_up() {
-                self.drop_job(&job, now_ns);
-            }
-        }
-    }
-
-    fn abandon(&mut self, now_ns: u64) {
-        for slot in 0..self.connections.len() as u32 {
-            if self.connections[slot as usize].is_busy() {
-                self.fail(slot, Cause::Stopped, now_ns);
-            }
-        }
-    }
-
-    fn share_of(&self, users: u32) -> u32 {
-        users / self.share.of + u32::from(self.share.index < users % self.share.of)
-    }
-
     /// Does all that a moment asks for.
     fn advance(&mut self, now_ns: u64) {
         while let Some(stage) = self.stages.get(self.begun).filter(|stage| stage.starts_ns <= now_ns) {
-            let users = if let Load::Users(users) = stage.stage.load { self.share_of(users) } else { 0 };
+            let users = if let Load::Users(users) = stage.stage.load { share_of(users, self.share) } else { 0 };
             self.seats.set(users, stage.starts_ns, to_ns(stage.stage.ramp_s), &mut self.rng);
+            self.pools.iter_mut().for_each(Pool::begin);
             self.begun += 1;
         }
         if self.begun == self.stages.len() && self.stages.last().is_some_and(|stage| stage.ends_ns <= now_ns) {
@@ -232,7 +198,7 @@ impl<I: Io> Worker<I> {
         self.expire_waiting(now_ns);
         let second = second_of(now_ns);
         if second > self.told_second {
-            self.tell(second);
+            self.tell(second, second);
         }
     }
 
@@ -271,12 +237,12 @@ impl<I: Io> Worker<I> {
         ended && self.busy == 0 && self.waiting == 0 && self.schedule.peek().is_none_or(|next| next.at_ns > now_ns)
     }
 
-    fn tell(&mut self, second: u64) {
-        let lines = self.tally.take_before(second);
+    fn tell(&mut self, second: u64, through: u64) {
+        let lines = self.tally.take_before(through);
         self.vitals.cpu_ns = self.io.cpu_ns();
         self.vitals.waiting = self.waiting as u64;
         self.vitals.busy = self.busy as u64;
-        self.control.tell(lines, self.vitals, second);
+        self.control.tell(lines, self.vitals, second, through);
         self.told_second = second;
     }
 
@@ -289,8 +255,10 @@ impl<I: Io> Worker<I> {
             let job = Job { intended_ns: arrival.at_ns, stage: arrival.stage, phase: arrival.phase, ..self.drawn() };
             self.start(job, now_ns);
         }
-        while let Some((due_ns, seat)) = self.seats.take(now_ns) {
-            let at = self.begun.saturating_sub(1);
+        let at = self.begun.saturating_sub(1);
+        // Who is due at a stage's end or later is of the next one, and that has its own number of users.
+        let before_ns = now_ns.min(self.stages[at].ends_ns.saturating_sub(1));
+        while let Some((due_ns, seat)) = self.seats.take(before_ns) {
             let phase = self.stages[at].phase(due_ns);
             let job = Job { intended_ns: due_ns, seat, stage: at as u16, phase, ..self.drawn() };
             self.start(job, now_ns);
@@ -354,25 +322,4 @@ impl<I: Io> Worker<I> {
             self.seats.ended(job.seat, now_ns, failed);
         }
     }
-}
-
-/// Returns how many connections per target one thread may open: its share, at least one.
-#[must_use]
-pub fn slots(plan: &Plan, share: Share) -> u32 {
-    let (all, of) = (plan.max_connections, share.of);
-    (all / of + u32::from(share.index < all % of)).max(1)
-}
-
-fn entries(plan: &Plan) -> Result<Vec<Entry>, PlanError> {
-    let compile = |(endpoint, one): (usize, &crate::plan::Endpoint)| {
-        if one.targets.is_empty() || one.targets.iter().any(|&at| usize::from(at) >= plan.targets.len()) {
-            return Err(PlanError::Targets { endpoint, targets: plan.targets.len() });
-        }
-        let request =
-            Request::compile(&one.request, &plan.columns).map_err(|source| PlanError::Template { endpoint, source })?;
-        let head_only = request.method() == "HEAD";
-        let (targets, expect_status) = (one.targets.clone(), one.expect_status);
-        Ok(Entry { request, head_only, targets, turn: 0, expect_status, waiting: 0 })
-    };
-    plan.endpoints.iter().enumerate().map(compile).collect()
 }

@@ -1,7 +1,7 @@
 //! Whole, broken and hostile answers, in one piece and cut at every byte.
 
 use proptest::prelude::*;
-use twinload_engine_core::parse::{Answer, Body as _, BodyHash, Limits, ParseError, Parser, Progress};
+use twinload_engine_core::parse::{Answer, BodyHash, Limits, ParseError, Parser, Progress, body_hash};
 
 type Outcome = Result<(Answer, u64, usize), ParseError>;
 
@@ -14,16 +14,14 @@ fn read(pieces: &[&[u8]], head_only: bool) -> Outcome {
     for piece in pieces {
         match parser.feed(piece, &mut hash)? {
             Progress::More => left -= piece.len(),
-            Progress::Done { answer, used } => return Ok((answer, hash.0, left - used)),
+            Progress::Done { answer, used } => return Ok((answer, hash.value(), left - used)),
         }
     }
-    parser.close().map(|answer| (answer, hash.0, left))
+    parser.close().map(|answer| (answer, hash.value(), left))
 }
 
 fn hash(body: &str) -> u64 {
-    let mut hash = BodyHash::default();
-    hash.take(body.as_bytes());
-    hash.0
+    body_hash(body.as_bytes())
 }
 
 fn good(status: u16, body: &str, keep_alive: bool, left: usize) -> Outcome {

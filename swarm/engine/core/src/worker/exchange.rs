@@ -9,6 +9,21 @@ use crate::tally::{Cause, Outcome};
 
 use super::{STALE_NS, Worker};
 
+/// How a request ended, before its times are counted.
+struct End {
+    status: u16,
+    cause: Option<Cause>,
+    bytes: u64,
+    checked: bool,
+    sent_ns: u64,
+}
+
+impl End {
+    fn failed(cause: Cause, sent_ns: u64) -> Self {
+        Self { status: 0, cause: Some(cause), bytes: 0, checked: false, sent_ns }
+    }
+}
+
 impl<I: Io> Worker<I> {
     pub(super) fn open_wanted(&mut self, target: usize, now_ns: u64) {
         while self.opens_left > 0
@@ -41,7 +56,7 @@ impl<I: Io> Worker<I> {
                 let key = self.key(&job, now_ns);
                 self.tally.sent(key, None);
             }
-            self.count_end(&job, 0, Some(cause), 0, now_ns, now_ns);
+            self.count_end(&job, &End::failed(cause, now_ns), now_ns);
         }
     }
 
@@ -84,7 +99,11 @@ impl<I: Io> Worker<I> {
             step = connection.push(&mut self.io, slot);
         }
         if step == Step::Pending && (event.readable || event.closed) {
-            step = connection.pull(&mut self.io, slot, &mut self.buffer, event.closed, &mut ());
+            let lines = &self.entries[usize::from(connection.job.endpoint)].expect_headers;
+            step = match self.checks.viewer(slot, lines) {
+                None => connection.pull(&mut self.io, slot, &mut self.buffer, event.closed, &mut ()),
+                Some(mut viewer) => connection.pull(&mut self.io, slot, &mut self.buffer, event.closed, &mut viewer),
+            };
         }
         match step {
             Step::Pending => {}
@@ -93,9 +112,14 @@ impl<I: Io> Worker<I> {
                 self.answers_due.clear(slot);
                 self.busy -= 1;
                 let (job, sent_ns) = (connection.job, connection.sent_ns);
-                let expected = self.entries[usize::from(job.endpoint)].expect_status;
-                let cause = expected.filter(|&status| status != answer.status).map(|_| Cause::Status(answer.status));
-                self.count_end(&job, answer.status, cause, answer.body_bytes, sent_ns, now_ns);
+                let entry = &self.entries[usize::from(job.endpoint)];
+                let (cause, checked) = if entry.expect_status.is_some_and(|status| status != answer.status) {
+                    (Some(Cause::Status(answer.status)), false)
+                } else {
+                    self.checks.judge(slot, &entry.expect_headers, || entry.known_body(job.user))
+                };
+                let (status, bytes) = (answer.status, answer.body_bytes);
+                self.count_end(&job, &End { status, cause, bytes, checked, sent_ns }, now_ns);
                 if reusable { self.free(slot, now_ns) } else { self.close(slot, now_ns) }
             }
             Step::Broken { cause, unanswered } => {
@@ -129,17 +153,18 @@ impl<I: Io> Worker<I> {
         self.answers_due.clear(slot);
         self.busy -= 1;
         let (job, sent_ns) = (self.connections[slot as usize].job, self.connections[slot as usize].sent_ns);
-        self.count_end(&job, 0, Some(cause), 0, sent_ns, now_ns);
+        self.count_end(&job, &End::failed(cause, sent_ns), now_ns);
         self.close(slot, now_ns);
     }
 
-    fn count_end(&mut self, job: &Job, status: u16, cause: Option<Cause>, bytes: u64, sent_ns: u64, now_ns: u64) {
+    fn count_end(&mut self, job: &Job, end: &End, now_ns: u64) {
         let mut key = self.key(job, now_ns);
         if now_ns >= self.stages[usize::from(job.stage)].ends_ns {
             key.phase = Phase::Drain;
         }
         let latency_ns = (job.seat == NO_SEAT).then(|| now_ns.saturating_sub(job.intended_ns));
-        let outcome = Outcome { status, cause, service_ns: now_ns.saturating_sub(sent_ns), latency_ns, bytes };
+        let &End { status, cause, bytes, checked, sent_ns } = end;
+        let outcome = Outcome { status, cause, service_ns: now_ns.saturating_sub(sent_ns), latency_ns, bytes, checked };
         self.tally.ended(key, &outcome);
         self.seat_ended(job, now_ns, cause.is_some());
     }
@@ -186,6 +211,7 @@ impl<I: Io> Worker<I> {
         entry.request.render(job.user, host, &mut connection.wire);
         let now_ns = self.io.now_ns();
         connection.begin(job, entry.head_only, now_ns);
+        self.checks.begin(slot, || entry.known_body(job.user));
         let lag_ns = (job.seat == NO_SEAT).then(|| now_ns.saturating_sub(job.intended_ns.max(connection.free_ns)));
         let step = connection.push(&mut self.io, slot);
         self.busy += 1;
