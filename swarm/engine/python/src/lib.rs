@@ -23,4 +23,10 @@ mod twinload_engine {
     fn monotonic_ns() -> u64 {
         twinload_engine_core::net::monotonic_ns()
     }
+
+    /// Returns the 64-bit hash of a body; never 0.
+    #[pyfunction]
+    fn body_hash(py: Python<'_>, body: &[u8]) -> u64 {
+        py.detach(|| twinload_engine_core::parse::body_hash(body))
+    }
 }

@@ -66,14 +66,15 @@ impl Schedule {
     #[new]
     #[pyo3(signature = (plan, pool, start_ns, from_ns = None))]
     fn new(py: Python<'_>, plan: &[u8], pool: &Pool, start_ns: u64, from_ns: Option<u64>) -> PyResult<Self> {
-        let _ = from_ns;
         let wire: WirePlan =
             serde_json::from_slice(plan).map_err(|fault| PyValueError::new_err(format!("the plan's JSON: {fault}")))?;
         let plan = wire.plan(pool.columns.clone(), pool.weights.clone()).map_err(PyValueError::new_err)?;
-        let engine = py.detach(|| Engine::start(&plan, start_ns)).map_err(|fault| match fault {
-            PlanError::Machine(fault) => PyOSError::new_err(fault),
-            fault => PyValueError::new_err(fault.to_string()),
-        })?;
+        let engine = py.detach(|| Engine::take_over(&plan, start_ns, from_ns.unwrap_or(start_ns))).map_err(
+            |fault| match fault {
+                PlanError::Machine(fault) => PyOSError::new_err(fault),
+                fault => PyValueError::new_err(fault.to_string()),
+            },
+        )?;
         Ok(Self { run: Mutex::new(Run::Going(engine)) })
     }
 

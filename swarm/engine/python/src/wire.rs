@@ -2,10 +2,11 @@
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
+use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 use twinload_engine_core::arrival::Spacing;
-use twinload_engine_core::control::Told;
+use twinload_engine_core::control::{Told, Vitals};
 use twinload_engine_core::hdr::Sparse;
 use twinload_engine_core::parse::Limits;
 use twinload_engine_core::plan::{Endpoint, Plan, Target};
@@ -22,9 +23,11 @@ pub(crate) struct WirePlan {
     spacing: WireSpacing,
     think_s: f64,
     max_connections: u32,
+    open_ahead: u32,
     max_pending: u32,
     queue_limit_s: f64,
     timeout_s: f64,
+    check_ratio: f64,
     threads: u32,
     seed: u64,
 }
@@ -44,6 +47,8 @@ struct WireEndpoint {
     targets: Vec<u16>,
     weight: u64,
     expect_status: Option<u16>,
+    expect_headers: Vec<(String, String)>,
+    bodies: Option<Arc<[u64]>>,
 }
 
 #[derive(Debug, Deserialize)]
@@ -87,9 +92,11 @@ impl WirePlan {
             },
             think_s: self.think_s,
             max_connections: self.max_connections,
+            open_ahead: self.open_ahead,
             max_pending: self.max_pending,
             queue_limit_s: self.queue_limit_s,
             timeout_s: self.timeout_s,
+            check_ratio: self.check_ratio,
             limits: Limits::default(),
             threads: self.threads,
             seed: self.seed,
@@ -99,8 +106,9 @@ impl WirePlan {
 
 impl WireEndpoint {
     fn endpoint(self) -> Endpoint {
-        let Self { method, path, headers, body, targets, weight, expect_status } = self;
-        Endpoint { request: RequestSpec { method, path, headers, body }, targets, weight, expect_status }
+        let Self { method, path, headers, body, targets, weight, expect_status, expect_headers, bodies } = self;
+        let request = RequestSpec { method, path, headers, body };
+        Endpoint { request, targets, weight, expect_status, expect_headers, bodies }
     }
 }
 
@@ -126,7 +134,18 @@ pub(crate) struct WireTold {
     through: u64,
     busy: u64,
     waiting: u64,
+    seconds: Vec<WireSecond>,
     lines: Vec<WireLine>,
+}
+
+/// A thread's sums as they stood when all below `second` was told.
+#[derive(Debug, Serialize)]
+struct WireSecond {
+    second: u64,
+    cpu_ns: u64,
+    opened: u64,
+    closed: u64,
+    refused: u64,
 }
 
 #[derive(Debug, Serialize)]
@@ -138,6 +157,7 @@ struct WireLine {
     offered: u64,
     sent: u64,
     dropped: u64,
+    checked: u64,
     backlog_max: u64,
     send_lag: Sparse,
     status: Vec<WireStatus>,
@@ -155,10 +175,15 @@ struct WireStatus {
 
 impl From<Told> for WireTold {
     fn from(told: Told) -> Self {
+        let seconds = told.seconds.into_iter().map(|(second, vitals)| {
+            let Vitals { cpu_ns, opened, closed, refused, .. } = vitals;
+            WireSecond { second, cpu_ns, opened, closed, refused }
+        });
         Self {
             through: told.through,
             busy: told.vitals.busy,
             waiting: told.vitals.waiting,
+            seconds: seconds.collect(),
             lines: told.lines.into_iter().map(WireLine::from).collect(),
         }
     }
@@ -182,6 +207,7 @@ impl From<SecondLine> for WireLine {
             offered: line.offered,
             sent: line.sent,
             dropped: line.dropped,
+            checked: line.checked,
             backlog_max: line.backlog_max,
             send_lag: line.send_lag,
             status: status.collect(),
