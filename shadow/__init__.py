@@ -4,8 +4,10 @@ The step between clusters and load. One judge, several sources of pairs; replay 
 
     plan + pool -> cases (what to ask) -> replay (both twins are asked) -> judge (equal, different, raced)
     -> tally (counts, bounds, coverage) -> gate (pass or fail) -> record (kept under the key of what was compared)
+    -> known answers (hashes that a sender compares a share of the bodies with under load)
 
-Pure: template, variants, cases, json_diff, judge, scrub, tally, render. At the edge: wire, replay, fingerprint, record.
+Pure: template, variants, cases, json_diff, judge, scrub, tally, render.
+At the edge: wire, replay, fingerprint, record, known.
 
 Errors:
 
@@ -17,6 +19,7 @@ Errors:
 
 from shadow.errors import CaseError, ShadowError, StoreError, TargetError
 from shadow.gate import Edge, gate_key, prove, run_gate
+from shadow.known import load_known
 from shadow.record import find as find_record
 from shadow.report import GateReport
 
@@ -29,6 +32,7 @@ __all__ = [
     "TargetError",
     "find_record",
     "gate_key",
+    "load_known",
     "prove",
     "run_gate",
 ]

@@ -60,6 +60,7 @@ class Case:
     body: bytes | None = None
     expect: Expect | None = None
     aliases: tuple[tuple[str, str], ...] = ()
+    user: int | None = None
 
 
 @dataclass(frozen=True, slots=True)

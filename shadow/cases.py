@@ -199,6 +199,7 @@ class _Writer:
             method=draft.method, target=target, shown=self._fill(draft.template, user, shown, where),
             headers=headers, body=body, expect=draft.expect,
             aliases=((sent, shown),) if sent != shown and sent else (),
+            user=user if draft.strange is None else None,
         )  # fmt: skip
 
     def _fill(self, template: str, user: int, user_id: str, where: str) -> str:

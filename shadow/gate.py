@@ -8,7 +8,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import closing
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Final
@@ -17,10 +17,11 @@ from records.instance import Instance
 from records.manifest import GateRecord
 from records.plan import Plan
 from shadow import record as store
-from shadow.answer import Case
+from shadow.answer import Case, Pair
 from shadow.cases import REPLAYED, Users, make_cases, pairs_wanted, replayed_endpoints
 from shadow.errors import CaseError
 from shadow.fingerprint import is_external, key_from, programs_of, versions_of
+from shadow.known import KnownAnswers, save_known
 from shadow.replay import Sides, replay, sides_of
 from shadow.report import GateReport
 from shadow.scrub import scrubber_of
@@ -44,17 +45,23 @@ def _unseen(_done: int, _total: int, _against: int) -> None:
     """Show nothing."""
 
 
+def _unheard(_: Pair) -> None:
+    """Keep nothing."""
+
+
 @dataclass(frozen=True, slots=True)
 class Edge:
     """What the gate takes from outside and tells there: `${ENV}` values, the clock (aware), talk and progress.
 
-    `progress` is called with pairs done, pairs in all, and the count of what is against the gate so far.
+    `progress` is called with pairs done, pairs in all, and the count of what is against the gate so far; `hear` with
+    every pair.
     """
 
     environ: Mapping[str, str] = field(default_factory=lambda: os.environ, repr=False)
     now: Callable[[], datetime] = _now
     say: Callable[[str], None] = _silent
     progress: Callable[[int, int, int], None] = _unseen
+    hear: Callable[[Pair], None] = _unheard
 
 
 def run_gate(
@@ -127,8 +134,13 @@ def prove(
     edge = edge or Edge()
     key = gate_key(plan, pool, instances, root=root, edge=edge)
     store.forget(root, key)
-    report = run_gate(plan, pool, instances, root=root, out=store.folder_of(root) / key, edge=edge)
+    known = KnownAnswers(replayed_endpoints(plan), len(pool.ids))
+    report = run_gate(
+        plan, pool, instances, root=root, out=store.folder_of(root) / key, edge=replace(edge, hear=known.add)
+    )
     record = report.record(key)
+    if report.passed:
+        save_known(root, key, known)
     store.save(root, record, now=edge.now(), max_age_h=plan.shadow.max_age_h if is_external(plan) else None)
     return report, record
 
@@ -138,6 +150,7 @@ def _ask_all(cases: Sequence[Case], sides: Sides, timeout_s: float, tally: Tally
     with closing(replay(cases, sides, timeout_s=timeout_s, environ=edge.environ)) as pairs:
         for done, pair in enumerate(pairs, start=1):
             tally.add(pair)
+            edge.hear(pair)
             edge.progress(done, len(cases), tally.against)
             if tally.unanswered >= UNANSWERED and done < len(cases):
                 return f"stopped after {done:,} of {len(cases):,} pairs: {UNANSWERED} had no answer from a twin"

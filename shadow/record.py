@@ -57,7 +57,7 @@ def save(root: Path, record: GateRecord, *, now: datetime, max_age_h: float | No
     """
     expires = (now + timedelta(hours=max_age_h)).isoformat() if max_age_h is not None else None
     data = msgspec.json.format(msgspec.json.encode(Kept(record, expires)), indent=1) + b"\n"
-    return _write(folder_of(root) / f"{record.key}.json", data)
+    return write_whole(folder_of(root) / f"{record.key}.json", data)
 
 
 def forget(root: Path, key: str) -> None:
@@ -65,7 +65,7 @@ def forget(root: Path, key: str) -> None:
 
     Raises: StoreError when they stand there and cannot be removed.
     """
-    for suffix in (".json", ".differences.jsonl", ".txt"):
+    for suffix in (".json", ".differences.jsonl", ".txt", ".known.npz"):
         path = folder_of(root) / f"{key}{suffix}"
         try:
             path.unlink(missing_ok=True)
@@ -82,7 +82,7 @@ def write_findings(folder: Path, stem: str, report: GateReport) -> tuple[Path, P
         return None
     lines = b"".join(msgspec.json.encode(finding) + b"\n" for finding in report.findings)
     text = _text(report.findings, report)
-    return _write(folder / f"{stem}.differences.jsonl", lines), _write(folder / f"{stem}.txt", text.encode())
+    return write_whole(folder / f"{stem}.differences.jsonl", lines), write_whole(folder / f"{stem}.txt", text.encode())
 
 
 def _text(findings: Iterable[Finding], report: GateReport) -> str:
@@ -91,7 +91,11 @@ def _text(findings: Iterable[Finding], report: GateReport) -> str:
     return "\n\n".join(part for part in (head, *report.why, *map(text_of, findings), tail) if part) + "\n"
 
 
-def _write(path: Path, data: bytes) -> Path:
+def write_whole(path: Path, data: bytes) -> Path:
+    """Write a file whole or not at all.
+
+    Raises: StoreError when it cannot be written.
+    """
     part = path.with_name(f"{path.name}.{os.getpid()}.part")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
