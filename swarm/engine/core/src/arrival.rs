@@ -143,7 +143,7 @@ impl Schedule {
         self.segments.push(Segment { starts_ns: now_ns, ends_ns, from_rps: rate, to_rps: rate, before, ..old });
         self.segments.extend(rest.into_iter().filter(|one| one.stage > old.stage));
         sum_up(&mut self.segments, under_way + 1);
-        self.refind(now_ns, under_way + 1);
+        self.refind(now_ns, under_way);
         if now_ns < self.from_ns {
             self.leave_before(self.from_ns);
         }
@@ -151,12 +151,16 @@ impl Schedule {
 
     /// Ends the arrivals at a moment: only what is due by then stays.
     pub fn end(&mut self, now_ns: u64) {
-        self.segments.clear();
-        self.refind(now_ns, 0);
+        self.segments.retain(|one| one.starts_ns < now_ns);
+        if let Some(last) = self.segments.last_mut().filter(|last| last.ends_ns > now_ns) {
+            *last = Segment { ends_ns: now_ns, to_rps: last.rate_at(now_ns), ..*last };
+        }
+        self.refind(now_ns, self.segments.len());
     }
 
-    fn refind(&mut self, now_ns: u64, at: usize) {
-        self.at = at;
+    /// Finds the next arrival anew, unless it is due; those that are due after it come from the segments as they were.
+    fn refind(&mut self, now_ns: u64, under_way: usize) {
+        self.at = self.at.min(under_way);
         if self.next.is_none_or(|next| next.at_ns > now_ns) {
             self.next = self.find();
         }
@@ -237,6 +241,10 @@ mod tests {
         assert_eq!(one.peek(), None);
         one.set_rate(1_000_000_000, 100.0);
         assert_eq!(one.take().map(|arrival| arrival.at_ns), Some(1_010_000_000));
+        // What was due before the change and not taken yet keeps its times.
+        let mut late = schedule(&[Stage::new(0, Load::Rate(4.0), 0.0, 1.1)], Spacing::Constant);
+        late.set_rate(900_000_000, 20.0);
+        assert_eq!(times_ms(late), [125.0, 375.0, 625.0, 875.0, 945.0, 995.0, 1_045.0, 1_095.0]);
     }
 
     #[test]
@@ -252,6 +260,14 @@ mod tests {
         let mut one = schedule(&[Stage::new(0, Load::Rate(4.0), 0.0, 10.0)], Spacing::Constant);
         one.end(200_000_000);
         assert_eq!(times_ms(one), [125.0]);
+        let mut late = schedule(&[Stage::new(0, Load::Rate(4.0), 0.0, 10.0)], Spacing::Constant);
+        late.end(900_000_000);
+        assert_eq!(times_ms(late), [125.0, 375.0, 625.0, 875.0]);
+        let ramp = Stage { ramp_s: 1.0, ..Stage::new(0, Load::Rate(8.0), 1.0, 1.0) };
+        let mut late = schedule(&[ramp], Spacing::Constant);
+        late.end(800_000_000); // Λ(t) = 4 t²: 2.56 by then
+        let times = times_ms(late);
+        assert!(times.len() == 3 && (times[2] - 790.569).abs() < 1e-3, "{times:?}");
     }
 
     #[test]

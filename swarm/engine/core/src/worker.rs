@@ -17,7 +17,7 @@ use rand::SeedableRng as _;
 use rand::rngs::Xoshiro256PlusPlus;
 
 use crate::alias::Alias;
-use crate::arrival::{Schedule, Share};
+use crate::arrival::{Arrival, Schedule, Share};
 use crate::check::Checks;
 use crate::connection::{Connection, Job, NO_SEAT};
 use crate::control::{Control, Vitals};
@@ -252,7 +252,7 @@ impl<I: Io> Worker<I> {
             && arrival.at_ns <= now_ns
         {
             self.schedule.take();
-            let job = Job { intended_ns: arrival.at_ns, stage: arrival.stage, phase: arrival.phase, ..self.drawn() };
+            let job = self.job_of(&arrival);
             self.start(job, now_ns);
         }
         let at = self.begun.saturating_sub(1);
@@ -265,6 +265,10 @@ impl<I: Io> Worker<I> {
         }
     }
 
+    fn job_of(&mut self, arrival: &Arrival) -> Job {
+        Job { intended_ns: arrival.at_ns, stage: arrival.stage, phase: arrival.phase, ..self.drawn() }
+    }
+
     fn drawn(&mut self) -> Job {
         let (endpoint, user) = (self.draw_entry.draw(&mut self.rng) as u16, self.draw_user.draw(&mut self.rng));
         Job { endpoint, user, ..Job::default() }
@@ -275,10 +279,14 @@ impl<I: Io> Worker<I> {
         Key { second: second_of(at_ns), stage, endpoint: job.endpoint, phase: job.phase }
     }
 
-    fn start(&mut self, job: Job, now_ns: u64) {
+    fn offered(&mut self, job: &Job) {
         // A time before the last told second cannot be told any more; no arrival is, for all that were due were started.
-        let key = self.key(&job, job.intended_ns.max(self.told_second * crate::stage::SECOND_NS));
+        let key = self.key(job, job.intended_ns.max(self.told_second * crate::stage::SECOND_NS));
         self.tally.offered(key);
+    }
+
+    fn start(&mut self, job: Job, now_ns: u64) {
+        self.offered(&job);
         let entry = &mut self.entries[usize::from(job.endpoint)];
         let target = usize::from(entry.targets[entry.turn]);
         entry.turn = if entry.turn + 1 == entry.targets.len() { 0 } else { entry.turn + 1 };

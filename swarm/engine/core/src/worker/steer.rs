@@ -51,7 +51,12 @@ impl<I: Io> Worker<I> {
         self.begun = self.stages.len();
         self.pools.iter_mut().for_each(Pool::begin);
         self.schedule.end(now_ns);
-        while self.schedule.take().is_some() {}
+        while let Some(arrival) = self.schedule.take() {
+            // It was meant for before the end, but the thread came to it no more.
+            let job = self.job_of(&arrival);
+            self.offered(&job);
+            self.dropped(&job, now_ns);
+        }
         self.seats.set(0, now_ns, 0, &mut self.rng);
         for at in 0..self.pools.len() {
             while let Some(job) = self.pools[at].give_up() {

@@ -1,9 +1,9 @@
-//! What an owner sees and steers: vitals second by second, connections opened ahead, a share taken over.
+//! What an owner sees and steers: vitals second by second, connections opened ahead, a share taken over, orders.
 
 use twinload_engine_core::control::Command;
 use twinload_engine_core::plan::Plan;
 use twinload_engine_core::stage::{Load, Phase, Stage};
-use twinload_engine_core::tally::SecondLine;
+use twinload_engine_core::tally::{Cause, SecondLine};
 
 use crate::sim::{MS, Run, Server, plan, run, run_on, worker};
 
@@ -77,4 +77,54 @@ fn users_of_a_stage_under_way_begin_when_it_is_taken_over() {
     assert!(one.sent_ns.iter().all(|&sent_ns| sent_ns >= 1_500 * MS));
     // 1 ms to connect, then a request every 2 ms, the last sent at 3,999 ms: 1,250 for each of five users.
     assert_eq!((one.done(), one.opened), (5 * 1_250, 5));
+}
+
+#[test]
+fn a_new_rate_and_a_stop_are_obeyed_the_nanosecond_they_come() {
+    let endless = Plan { open_ahead: 64, ..plan(Load::Rate(100.0), f64::INFINITY) };
+    let (ordered_ns, stopped_ns) = (1_000_000_003, 1_002_000_001);
+    let (late, control) = worker(&endless, Server::default(), 10 * MS);
+    let one = run_on(late, &control, vec![(ordered_ns, Command::Rate(10_000.0)), (stopped_ns, Command::Stop)]);
+    // 99 until then; of the hundredth step 0.5 - 3e-7 are left, 49,999.97 ns at 10,000 a second; then one every 100 µs.
+    let after: Vec<u64> = one.sent_ns.iter().copied().filter(|&sent_ns| sent_ns > ordered_ns).collect();
+    assert_eq!((one.sent_ns.len() - after.len(), after.len()), (99, 20));
+    assert!((0..).zip(&after).all(|(at, sent_ns)| sent_ns.abs_diff(1_000_050_002 + 100_000 * at) <= 1), "{after:?}");
+    assert_eq!((one.sum(|line| line.offered), one.sum(|line| line.sent), one.done()), (119, 119, 119));
+}
+
+#[test]
+fn new_users_begin_the_nanosecond_they_come() {
+    let endless = Plan { open_ahead: 2, ..plan(Load::Users(0), f64::INFINITY) };
+    let (late, control) = worker(&endless, Server::default(), 10 * MS);
+    let from_ns = 1_000_000_007;
+    let orders = vec![
+        (from_ns, Command::Users(2)),
+        (from_ns + 5 * MS, Command::Users(1)),
+        (from_ns + 9 * MS + 1, Command::Users(0)),
+        (from_ns + 20 * MS, Command::Stop),
+    ];
+    let one = run_on(late, &control, orders);
+    // Requests of 2 ms: two at a time until 4 ms, then one until 8 ms.
+    let wanted_ms = [0, 0, 2, 2, 4, 4, 6, 8];
+    assert_eq!(one.sent_ns, wanted_ms.map(|at_ms| from_ns + at_ms * MS));
+    assert_eq!(one.done(), 8);
+}
+
+#[test]
+fn an_abort_ends_the_engine_the_nanosecond_it_comes() {
+    let silent = Server { silent: true, ..Server::default() };
+    let one = run(&plan(Load::Rate(100.0), f64::INFINITY), silent, vec![(100_000_004, Command::Abort)]);
+    assert_eq!((one.failed(Cause::Stopped), one.done()), (10, 10));
+    // CPU time is a quarter of the time.
+    assert_eq!(one.seconds.last().map(|(_, vitals)| vitals.cpu_ns * 4), Some(100_000_004));
+}
+
+#[test]
+fn users_who_think_send_at_the_rate_that_their_round_makes() {
+    let thinking = Plan { think_s: 0.048, open_ahead: 4, ..plan(Load::Users(4), 2.0) };
+    let one = run_ahead(&thinking, Server::default(), 100 * MS);
+    // A round is 48 + 2 ms, and the first begins within the first 48 ms: 40 rounds for each of 4 users, 80 a second.
+    assert_eq!((one.done(), one.sum(|line| line.sent)), (160, 160));
+    assert!(one.sent_ns[0] >= 100 * MS && one.sent_ns[3] <= 148 * MS);
+    assert!(one.sent_ns.windows(5).all(|five| five[4] - five[0] == 50 * MS));
 }
