@@ -47,6 +47,8 @@ pub struct Told {
     pub vitals: Vitals,
     /// All seconds below are told in full; `u64::MAX` after the end.
     pub through: u64,
+    /// Why TLS failed the last time, in words; the counts are under [`crate::tally::Cause::Tls`].
+    pub tls_fault: Option<String>,
 }
 
 /// The mailbox of one thread.
@@ -69,7 +71,7 @@ impl Control {
     pub fn drain(&self) -> Told {
         let mut told = locked(&self.told);
         let (lines, seconds) = (std::mem::take(&mut told.lines), std::mem::take(&mut told.seconds));
-        Told { lines, seconds, ..*told }
+        Told { lines, seconds, tls_fault: told.tls_fault.take(), ..*told }
     }
 
     pub(crate) fn take_commands(&self) -> Vec<Command> {
@@ -78,6 +80,10 @@ impl Control {
             return Vec::new();
         }
         std::mem::take(&mut *locked(&self.commands))
+    }
+
+    pub(crate) fn tell_fault(&self, fault: String) {
+        locked(&self.told).tls_fault = Some(fault);
     }
 
     /// Adds the lines and vitals of all seconds below `second`.

@@ -81,7 +81,11 @@ impl WirePlan {
     pub(crate) fn plan(self, columns: Columns, user_weights: Vec<u64>) -> Result<Plan, String> {
         let stages = self.stages.into_iter().map(WireStage::stage).collect::<Result<_, _>>()?;
         Ok(Plan {
-            targets: self.targets.into_iter().map(|one| Target { address: one.address, host: one.host }).collect(),
+            targets: self
+                .targets
+                .into_iter()
+                .map(|one| Target { address: one.address, host: one.host, tls: None })
+                .collect(),
             endpoints: self.endpoints.into_iter().map(WireEndpoint::endpoint).collect(),
             columns,
             user_weights,

@@ -156,3 +156,12 @@ fn abort_fails_what_is_on_its_way() {
     let one = run(&plan(Load::Rate(100.0), f64::INFINITY), silent, vec![(100 * MS, Command::Abort)]);
     assert_eq!((one.done(), one.failed(Cause::Stopped)), (one.sum(|line| line.sent), one.sum(|line| line.sent)));
 }
+
+#[test]
+fn a_body_larger_than_one_turn_reads_is_read_on_without_another_event_of_the_server() {
+    let mut answer = b"HTTP/1.1 200 OK\r\nContent-Length: 3000000\r\n\r\n".to_vec();
+    answer.resize(answer.len() + 3_000_000, b'x');
+    let one = run(&plan(Load::Rate(10.0), 0.3), Server { answer: answer.leak(), ..Server::default() }, vec![]);
+    let bytes = one.sum(|line| line.status.iter().map(|status| status.bytes).sum());
+    assert_eq!((one.done(), one.failed(Cause::Timeout), bytes, one.opened), (3, 0, 9_000_000, 1));
+}

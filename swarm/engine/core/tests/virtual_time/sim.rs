@@ -61,6 +61,7 @@ enum Happening {
     Opened,
     Answered,
     Ended,
+    More,
 }
 
 #[derive(Default)]
@@ -134,6 +135,10 @@ impl Io for Sim {
         let count = into.len().min(wire.inbox.len());
         wire.inbox.drain(..count).zip(into).for_each(|(byte, place)| *place = byte);
         if count == 0 && !wire.ended { Err(io::ErrorKind::WouldBlock.into()) } else { Ok(count) }
+    }
+
+    fn again(&mut self, slot: u32, serial: u32) {
+        self.happenings.push(Reverse((self.now_ns, slot, serial, Happening::More)));
     }
 
     fn close(&mut self, slot: u32) {
