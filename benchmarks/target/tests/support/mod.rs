@@ -18,8 +18,14 @@ pub(crate) struct Target {
 
 impl Target {
     pub(crate) fn start() -> Self {
-        let command = env!("CARGO_BIN_EXE_bench-target");
-        let mut process = Command::new(command).stdout(Stdio::piped()).spawn().expect("the target starts");
+        Self::working(0)
+    }
+
+    /// Starts one that is busy for so many µs per request.
+    pub(crate) fn working(work_us: u32) -> Self {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_bench-target"));
+        let work = ["--work-us".to_owned(), work_us.to_string()];
+        let mut process = command.args(work).stdout(Stdio::piped()).spawn().expect("the target starts");
         let mut line = String::new();
         BufReader::new(process.stdout.take().expect("piped")).read_line(&mut line).expect("its first line");
         let address = line.trim().rsplit(' ').next().and_then(|text| text.parse().ok()).expect("its address");
@@ -60,6 +66,7 @@ pub(crate) struct Sums {
     pub(crate) done: u64,
     pub(crate) failed: u64,
     pub(crate) latency: Sparse,
+    pub(crate) service: Sparse,
 }
 
 pub(crate) fn sums(told: &[Told]) -> Sums {
@@ -72,6 +79,7 @@ pub(crate) fn sums(told: &[Told]) -> Sums {
             sums.done += status.done;
             sums.failed += status.failed.iter().map(|(_, count)| count).sum::<u64>();
             merge(&mut sums.latency, &status.latency);
+            merge(&mut sums.service, &status.service);
         }
     }
     sums

@@ -2,9 +2,10 @@
 
 use std::cmp::Reverse;
 
-use crate::connection::{Job, NO_SEAT, State, Step};
+use crate::connection::{Connection, Job, NO_SEAT, State, Step};
+use crate::control::Vitals;
 use crate::io::{Io, Ready};
-use crate::stage::Phase;
+use crate::stage::{Phase, SECOND_NS};
 use crate::tally::{Cause, Outcome};
 
 use super::{STALE_NS, Worker};
@@ -73,11 +74,21 @@ impl<I: Io> Worker<I> {
                     self.close(slot, now_ns);
                 }
             }
-            State::Sending | State::Waiting | State::Reading => self.exchange(slot, event),
+            State::Sending | State::Waiting | State::Reading => {
+                self.exchange(slot, event);
+            }
         }
     }
 
-    fn exchange(&mut self, slot: u32, event: &Ready) {
+    /// Looks at a connection whose request is late for an answer that came in time and was not read yet; returns whether
+    /// there is none.
+    pub(super) fn is_unanswered(&mut self, slot: u32) -> bool {
+        let serial = self.connections[slot as usize].serial;
+        self.exchange(slot, &Ready { slot, serial, readable: true, writable: false, closed: false })
+    }
+
+    /// Sends and reads on; returns whether the request is still on its way.
+    fn exchange(&mut self, slot: u32, event: &Ready) -> bool {
         let connection = &mut self.connections[slot as usize];
         let mut step = Step::Pending;
         if connection.state == State::Sending && event.writable {
@@ -87,15 +98,16 @@ impl<I: Io> Worker<I> {
             step = connection.pull(&mut self.io, slot, &mut self.buffer, event.closed, &mut ());
         }
         match step {
-            Step::Pending => {}
+            Step::Pending => return true,
             Step::Done { answer, reusable } => {
                 let now_ns = self.io.now_ns();
                 self.answers_due.clear(slot);
                 self.busy -= 1;
                 let (job, sent_ns) = (connection.job, connection.sent_ns);
+                let end_ns = end_ns(connection, now_ns, &mut self.vitals);
                 let expected = self.entries[usize::from(job.endpoint)].expect_status;
                 let cause = expected.filter(|&status| status != answer.status).map(|_| Cause::Status(answer.status));
-                self.count_end(&job, answer.status, cause, answer.body_bytes, sent_ns, now_ns);
+                self.count_end(&job, answer.status, cause, answer.body_bytes, sent_ns, end_ns);
                 if reusable { self.free(slot, now_ns) } else { self.close(slot, now_ns) }
             }
             Step::Broken { cause, unanswered } => {
@@ -107,6 +119,7 @@ impl<I: Io> Worker<I> {
                 }
             }
         }
+        false
     }
 
     fn may_send_again(&self, slot: u32) -> bool {
@@ -133,15 +146,16 @@ impl<I: Io> Worker<I> {
         self.close(slot, now_ns);
     }
 
-    fn count_end(&mut self, job: &Job, status: u16, cause: Option<Cause>, bytes: u64, sent_ns: u64, now_ns: u64) {
-        let mut key = self.key(job, now_ns);
-        if now_ns >= self.stages[usize::from(job.stage)].ends_ns {
+    fn count_end(&mut self, job: &Job, status: u16, cause: Option<Cause>, bytes: u64, sent_ns: u64, end_ns: u64) {
+        // An answer read after its second was told counts in the next one; that moves it by less than the coalescing.
+        let mut key = self.key(job, end_ns.max(self.told_second * SECOND_NS));
+        if end_ns >= self.stages[usize::from(job.stage)].ends_ns {
             key.phase = Phase::Drain;
         }
-        let latency_ns = (job.seat == NO_SEAT).then(|| now_ns.saturating_sub(job.intended_ns));
-        let outcome = Outcome { status, cause, service_ns: now_ns.saturating_sub(sent_ns), latency_ns, bytes };
+        let latency_ns = (job.seat == NO_SEAT).then(|| end_ns.saturating_sub(job.intended_ns));
+        let outcome = Outcome { status, cause, service_ns: end_ns.saturating_sub(sent_ns), latency_ns, bytes };
         self.tally.ended(key, &outcome);
-        self.seat_ended(job, now_ns, cause.is_some());
+        self.seat_ended(job, end_ns, cause.is_some());
     }
 
     fn opened(&mut self, slot: u32, now_ns: u64) {
@@ -198,4 +212,14 @@ impl<I: Io> Worker<I> {
             if self.may_send_again(slot) { self.send_again(slot, now_ns) } else { self.fail(slot, cause, now_ns) }
         }
     }
+}
+
+/// Returns when an answer ended: at the kernel's receive time of its last bytes where it is known, else now; never before
+/// its send nor after now.
+fn end_ns(connection: &Connection, now_ns: u64, vitals: &mut Vitals) -> u64 {
+    let Some(received_ns) = connection.received_ns else { return now_ns };
+    let end_ns = received_ns.min(now_ns).max(connection.sent_ns);
+    vitals.stamped += 1;
+    vitals.clamped += u64::from(end_ns != received_ns);
+    end_ns
 }
