@@ -8,7 +8,7 @@ use std::time::Duration;
 use rustix::process::{Pid, Signal, kill_process};
 use twinload_engine_core::arrival::Share;
 use twinload_engine_core::control::Control;
-use twinload_engine_core::engine::Engine;
+use twinload_engine_core::engine::{Engine, sum_vitals};
 use twinload_engine_core::hdr::{quantile_us, total};
 use twinload_engine_core::net::{Net, monotonic_ns};
 use twinload_engine_core::plan::Plan;
@@ -22,12 +22,15 @@ use support::{Target, sums};
 fn both_sides_count_the_same_in_both_loops_on_two_threads() {
     let target = Target::start();
     let stages = vec![Stage::new(0, Load::Rate(2_000.0), 0.2, 0.3), Stage::new(1, Load::Users(10), 0.1, 0.2)];
-    let plan = Plan { threads: 2, ..target.plan(stages) };
-    let told = Engine::start(&plan, monotonic_ns()).expect("it starts").join().expect("it ends");
-    let all = sums(&told);
-    assert_eq!((all.offered, all.done, all.dropped, all.failed), (all.sent, all.sent, 0, 0));
-    assert_eq!(all.sent, target.count());
-    assert_eq!(total(&all.latency), 1_000);
+    let mut sent = 0;
+    for (runs, coalesce_us) in [(1, 0), (2, 1_000)] {
+        let plan = Plan { threads: 2, coalesce_us, ..target.plan(stages.clone()) };
+        let told = Engine::start(&plan, monotonic_ns()).expect("it starts").join().expect("it ends");
+        let all = sums(&told);
+        assert_eq!((all.offered, all.done, all.dropped, all.failed), (all.sent, all.sent, 0, 0));
+        sent += all.sent;
+        assert_eq!((sent, total(&all.latency)), (target.count(), 1_000), "run {runs}");
+    }
 }
 
 #[test]
@@ -77,11 +80,20 @@ fn a_target_that_refuses_is_counted_and_not_asked_in_a_loop() {
 
 #[test]
 fn a_request_takes_no_memory_once_all_was_seen() {
+    takes_no_memory(Net::new(64).expect("descriptors"), 0);
+}
+
+#[test]
+fn a_request_takes_no_memory_with_kernel_receive_times() {
+    takes_no_memory(Net::new(64).expect("descriptors").with_stamps(), 250);
+}
+
+fn takes_no_memory(net: Net, coalesce_us: u32) {
     let target = Target::start();
     let start_ns = monotonic_ns();
-    let plan = target.plan(vec![Stage::new(0, Load::Rate(20_000.0), 0.0, f64::INFINITY)]);
+    let stage = Stage::new(0, Load::Rate(20_000.0), 0.0, f64::INFINITY);
+    let plan = Plan { coalesce_us, ..target.plan(vec![stage]) };
     let stages = place(&plan.stages, start_ns).expect("stages");
-    let net = Net::new(64).expect("descriptors");
     let mut worker = Worker::new(&plan, stages, Share::WHOLE, net, Arc::new(Control::default())).expect("a plan");
     let mut run_until = |until_ns: u64| {
         while monotonic_ns() < until_ns {
@@ -96,6 +108,28 @@ fn a_request_takes_no_memory_once_all_was_seen() {
     let measured = allocation_counter::measure(|| run_until(boundary_ns + 600_000_000));
     // About 10,000 requests; a connection of the 64 that opens as late as this takes its buffers once.
     assert!(measured.count_total < 2 * 64, "{measured:?}");
+}
+
+/// One user of a closed loop, and how long it took it from one request to the next, on average, in µs.
+fn one_user(target: &Target, coalesce_us: u32) -> (u64, f64) {
+    let stage = Stage::new(0, Load::Users(1), 0.0, 0.5);
+    let plan = Plan { coalesce_us, max_connections: 1, ..target.plan(vec![stage]) };
+    let told = Engine::start(&plan, monotonic_ns()).expect("it starts").join().expect("it ends");
+    let (all, vitals) = (sums(&told), sum_vitals(&told));
+    assert_eq!((all.done, all.failed), (all.sent, 0));
+    assert_eq!(vitals.stamped, if coalesce_us > 0 { all.done } else { 0 });
+    (quantile_us(&all.service, 0.5).expect("samples"), 0.5e6 / all.done as f64)
+}
+
+#[test]
+fn answers_that_lie_unread_are_not_counted_as_the_server_s_time() {
+    let target = Target::start_with(&["--work-us", "1000"]);
+    let ((service_us, round_us), (coalesced_us, slow_us)) = (one_user(&target, 0), one_user(&target, 5_000));
+    println!("at once {service_us} of {round_us:.0} µs, coalesced {coalesced_us} of {slow_us:.0} µs");
+    // The user waits for the end of the 5 ms, while the service time stays nearer to what it was than to that.
+    assert!(slow_us > 5_000.0, "{slow_us}");
+    let middle_us = f64::midpoint(service_us as f64, slow_us);
+    assert!((coalesced_us as f64) < middle_us, "{coalesced_us} µs, without coalescing {service_us} µs");
 }
 
 /// Arrivals at a constant rate; the target stands still for a known second. What arrives in it waits for its end, and is

@@ -64,6 +64,7 @@ pub(crate) struct Sums {
     pub(crate) done: u64,
     pub(crate) failed: u64,
     pub(crate) latency: Sparse,
+    pub(crate) service: Sparse,
 }
 
 pub(crate) fn sums(told: &[Told]) -> Sums {
@@ -76,6 +77,7 @@ pub(crate) fn sums(told: &[Told]) -> Sums {
             sums.done += status.done;
             sums.failed += status.failed.iter().map(|(_, count)| count).sum::<u64>();
             merge(&mut sums.latency, &status.latency);
+            merge(&mut sums.service, &status.service);
         }
     }
     sums

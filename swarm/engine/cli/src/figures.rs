@@ -104,6 +104,7 @@ impl Figures {
             "latency_us": quantiles(&self.latency), "service_us": quantiles(&self.service),
             "send_lag_us": quantiles(&self.lag), "backlog_max": self.backlog_max,
             "connections_opened": self.vitals.opened, "connections_refused": self.vitals.refused,
+            "timed_by_kernel": self.vitals.stamped, "clamped": self.vitals.clamped,
             "done_with_warmup": self.done_all, "cpu_s": self.cpu_s(), "cpu_ratio": self.cpu_s() / self.run_s,
             "requests_per_cpu_s": self.per_cpu_s(), "tls_fault": self.tls_fault,
         })
@@ -132,6 +133,10 @@ impl Figures {
             row("latency", &self.latency),
             row("service time", &self.service),
             row("send lag", &self.lag),
+            format!(
+                "timed by kernel    {} answers, {} clamped (receive coalescing)",
+                self.vitals.stamped, self.vitals.clamped
+            ),
             format!("backlog            at most {}, connections opened {}", self.backlog_max, self.vitals.opened),
             format!(
                 "own CPU            {:.2} s of {:.1} s, {:.0} requests per CPU-second",

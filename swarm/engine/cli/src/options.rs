@@ -31,6 +31,7 @@ Sends requests to loopback and prints rates, latency from the intended start, se
   --connections C      most connections per target (default 64)
   --arrivals A         poisson (default) or constant
   --timeout S          time-out of an answer (default 10)
+  --coalesce-us N      let answers lie up to N µs unread, timed by the kernel, so that one wake-up serves many (default 0)
   --threads N          sending threads (default 1)
   --seed N             all that is random follows from it (default 1)
   --json               one JSON object
@@ -58,6 +59,7 @@ pub(crate) struct Options {
     spacing: Spacing,
     timeout_s: f64,
     threads: u32,
+    coalesce_us: u32,
     seed: u64,
     pub(crate) json: bool,
 }
@@ -99,6 +101,7 @@ impl Command {
                 "warmup" => options.warmup_s = parser.value()?.parse().context(name)?,
                 "timeout" => options.timeout_s = parser.value()?.parse().context(name)?,
                 "connections" => options.connections = parser.value()?.parse().context(name)?,
+                "coalesce-us" => options.coalesce_us = parser.value()?.parse().context(name)?,
                 "threads" => options.threads = parser.value()?.parse().context(name)?,
                 "seed" => options.seed = parser.value()?.parse().context(name)?,
                 _ => bail!("--{name} is no flag: see --help"),
@@ -131,6 +134,7 @@ impl Default for Options {
             spacing: Spacing::Poisson,
             timeout_s: 10.0,
             threads: 1,
+            coalesce_us: 0,
             seed: 1,
             json: false,
         }
@@ -157,6 +161,7 @@ impl Options {
             max_connections: self.connections,
             timeout_s: self.timeout_s,
             threads: self.threads,
+            coalesce_us: self.coalesce_us,
             seed: self.seed,
             ..simple
         })

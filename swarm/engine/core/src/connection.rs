@@ -127,6 +127,8 @@ pub struct Connection {
     pub sent_ns: u64,
     /// How long it had been free before its request.
     pub idle_ns: u64,
+    /// When the kernel received what was read last; None when it does not say.
+    pub received_ns: Option<u64>,
     /// Its request.
     pub job: Job,
     /// The request as it is sent.
@@ -148,6 +150,7 @@ impl Connection {
             free_ns: 0,
             sent_ns: 0,
             idle_ns: 0,
+            received_ns: None,
             job: Job::default(),
             wire: Vec::new(),
             written: 0,
@@ -261,11 +264,16 @@ impl Connection {
         }
         for _ in 0..READS_PER_PULL {
             let count = match io.receive(slot, buffer) {
-                Ok(0) => return self.ended(),
-                Ok(count) => count,
+                Ok(received) => {
+                    self.received_ns = received.at_ns;
+                    received.count
+                }
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Step::Pending,
                 Err(_) => return self.broken(Cause::Reset),
             };
+            if count == 0 {
+                return self.ended();
+            }
             match self.parser.feed(&buffer[..count], body) {
                 Ok(Progress::Done { answer, used }) => {
                     // Bytes that nobody asked for, or an answer to half a request: the next one could not be told apart.

@@ -33,6 +33,10 @@ pub struct Vitals {
     pub busy: u64,
     /// Arrivals that wait for a connection now.
     pub waiting: u64,
+    /// Answers whose end is the kernel's receive time; the others' is the moment they were read.
+    pub stamped: u64,
+    /// Of these, how many had a kernel time before their send or after now, and were given the nearer of both.
+    pub clamped: u64,
 }
 
 /// What was told since the last time.

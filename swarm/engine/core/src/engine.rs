@@ -11,6 +11,9 @@ use crate::plan::{Plan, PlanError};
 use crate::stage::place;
 use crate::worker::{Worker, slots};
 
+/// The longest that answers may lie unread: beyond, a stall of the sender would look like a plan.
+const COALESCE_MAX_US: u32 = 5_000;
+
 struct Thread {
     control: Arc<Control>,
     waker: Waker,
@@ -56,6 +59,7 @@ impl Engine {
         for index in 0..plan.threads {
             let share = Share { index, of: plan.threads };
             let net = Net::new(slots(plan, share) as usize * plan.targets.len())?;
+            let net = if plan.coalesce_us > 0 { net.with_stamps() } else { net };
             let (waker, control) = (net.waker(), Arc::new(Control::default()));
             let worker = Worker::new(plan, stages.clone(), share, net, Arc::clone(&control))?;
             let mut worker = if from_ns > start_ns { worker.taking_over(from_ns) } else { worker };
@@ -141,6 +145,8 @@ pub fn sum_vitals(told: &[Told]) -> Vitals {
         refused: sum.refused + one.vitals.refused,
         busy: sum.busy + one.vitals.busy,
         waiting: sum.waiting + one.vitals.waiting,
+        stamped: sum.stamped + one.vitals.stamped,
+        clamped: sum.clamped + one.vitals.clamped,
     })
 }
 
@@ -166,6 +172,7 @@ fn check(plan: &Plan) -> Result<(), PlanError> {
         ("max_pending", f64::from(plan.max_pending), plan.max_pending >= 1, "from 1 on"),
         ("timeout_s", plan.timeout_s, positive(plan.timeout_s), "above 0, up to a day"),
         ("queue_limit_s", plan.queue_limit_s, positive(plan.queue_limit_s), "above 0, up to a day"),
+        ("coalesce_us", f64::from(plan.coalesce_us), plan.coalesce_us <= COALESCE_MAX_US, "from 0 to 5000"),
         ("think_s", plan.think_s, plan.think_s == 0.0 || positive(plan.think_s), "from 0 to a day"),
     ];
     match numbers.into_iter().find(|(_, _, good, _)| !good) {

@@ -19,6 +19,19 @@ pub struct Ready {
     pub closed: bool,
 }
 
+/// What one read brought.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Received {
+    /// How many bytes; 0 is the end.
+    pub count: usize,
+    /// When the kernel received the last of them, on the clock of [`Io::now_ns`]; None when it was not asked or does not
+    /// know.
+    pub at_ns: Option<u64>,
+}
+
+/// The most events that one [`Io::wait`] returns; fewer say that all were told.
+pub const BATCH: usize = 256;
+
 /// A clock and connections. Events come once per change (edge-triggered): a reader reads until less came than asked
 /// for, or until [`io::ErrorKind::WouldBlock`], or asks with [`Io::again`].
 pub trait Io {
@@ -43,11 +56,11 @@ pub trait Io {
     /// `WouldBlock` when nothing can; anything else ends the connection.
     fn send(&mut self, slot: u32, bytes: &[u8]) -> io::Result<usize>;
 
-    /// Reads what is there; 0 is the end.
+    /// Reads what is there.
     ///
     /// # Errors
     /// `WouldBlock` when nothing is; anything else ends the connection.
-    fn receive(&mut self, slot: u32, into: &mut [u8]) -> io::Result<usize>;
+    fn receive(&mut self, slot: u32, into: &mut [u8]) -> io::Result<Received>;
 
     /// Asks for another [`Ready`] of what can be read now, for a reader that stops before it read all.
     fn again(&mut self, slot: u32, serial: u32);
@@ -60,6 +73,12 @@ pub trait Io {
     /// # Errors
     /// When waiting itself fails, which nothing can cure.
     fn wait(&mut self, until_ns: u64, ready: &mut Vec<Ready>) -> io::Result<()>;
+
+    /// Sleeps until a moment, or until the engine is woken, without looking at connections; returns whether it was woken.
+    ///
+    /// # Errors
+    /// When sleeping itself fails, which nothing can cure.
+    fn rest(&mut self, until_ns: u64) -> io::Result<bool>;
 
     /// CPU time of the calling thread in ns.
     fn cpu_ns(&self) -> u64;

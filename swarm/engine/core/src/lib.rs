@@ -3,7 +3,8 @@
 //! [`plan::Plan`] in, [`tally::SecondLine`]s out: [`engine::Engine`] starts a thread per core, each with a
 //! [`worker::Worker`] that draws arrivals ([`arrival`], [`seats`], [`alias`]), renders requests ([`template`]), keeps
 //! connections ([`pool`], [`connection`], [`tls`], [`deadlines`]), reads answers ([`parse`]) and counts ([`tally`], [`hdr`]).
-//! Clock and sockets are behind [`io::Io`]; [`net`] is the real one. System calls and their unsafe code are `rustix`'s.
+//! Clock and sockets are behind [`io::Io`]; [`net`] is the real one. System calls and their unsafe code are
+//! `rustix`'s and, for kernel receive times, `nix`'s.
 
 #![forbid(unsafe_code)]
 #![deny(missing_docs)]
@@ -27,6 +28,7 @@ pub mod seats;
 mod segment;
 mod session;
 pub mod stage;
+mod stamps;
 pub mod tally;
 pub mod template;
 pub mod tls;

@@ -4,23 +4,23 @@
 //! an epoll wait, and no `epoll_ctl` (two of which cost wrk its distance). Time-outs have ns precision by `epoll_pwait2`
 //! (needs Linux 5.11) and a timer slack of 1 ns instead of 50 µs.
 
-use std::io;
+use std::io::{self, IoSliceMut};
 use std::mem::MaybeUninit;
 use std::net::SocketAddr;
 use std::num::NonZeroU64;
-use std::os::fd::OwnedFd;
+use std::os::fd::{AsRawFd as _, OwnedFd};
 use std::sync::Arc;
 
-use rustix::event::{EventfdFlags, Timespec, epoll, eventfd};
+use nix::sys::socket::{ControlMessageOwned, MsgFlags, recvmsg, setsockopt, sockopt::ReceiveTimestampns};
+use rustix::event::{EventfdFlags, PollFd, PollFlags, Timespec, epoll, eventfd, poll};
 use rustix::io::Errno;
 use rustix::net::{AddressFamily, RecvFlags, SendFlags, SocketFlags, SocketType, sockopt};
 use rustix::time::{ClockId, clock_gettime};
 
-use crate::io::{Io, Ready};
+use crate::io::{BATCH, Io, Ready, Received};
 use crate::stage::SECOND_NS;
+use crate::stamps::Stamps;
 
-/// How many events one wait may return.
-const BATCH: usize = 256;
 /// Where one wait's events go: on the stack, not set before.
 type Events = [MaybeUninit<epoll::Event>; BATCH];
 const WAKER: u64 = u64::MAX;
@@ -42,7 +42,12 @@ pub struct Net {
     epoll: OwnedFd,
     waker: Waker,
     sockets: Box<[Option<OwnedFd>]>,
+    stamps: Option<Stamps>,
 }
+
+/// Room for one control message with a time, aligned as its head must be.
+#[repr(align(8))]
+struct Control([u8; 64]);
 
 /// Returns the monotonic clock in ns, the same that every part of a run counts on.
 #[inline]
@@ -51,7 +56,7 @@ pub fn monotonic_ns() -> u64 {
     to_ns(clock_gettime(ClockId::Monotonic))
 }
 
-fn to_ns(time: Timespec) -> u64 {
+pub(crate) fn to_ns(time: Timespec) -> u64 {
     time.tv_sec as u64 * SECOND_NS + time.tv_nsec as u64
 }
 
@@ -61,6 +66,10 @@ fn data_of(slot: u32, serial: u32) -> epoll::EventData {
 
 fn wanted() -> epoll::EventFlags {
     epoll::EventFlags::IN | epoll::EventFlags::OUT | epoll::EventFlags::RDHUP | epoll::EventFlags::ET
+}
+
+fn to_timespec(span_ns: u64) -> Timespec {
+    Timespec { tv_sec: (span_ns / SECOND_NS) as i64, tv_nsec: (span_ns % SECOND_NS) as i64 }
 }
 
 impl Net {
@@ -73,7 +82,13 @@ impl Net {
         let waker = Waker(Arc::new(eventfd(0, EventfdFlags::CLOEXEC | EventfdFlags::NONBLOCK)?));
         epoll::add(&epoll, &*waker.0, epoll::EventData::new_u64(WAKER), epoll::EventFlags::IN | epoll::EventFlags::ET)?;
         let sockets = std::iter::repeat_with(|| None).take(slots).collect();
-        Ok(Self { epoll, waker, sockets })
+        Ok(Self { epoll, waker, sockets, stamps: None })
+    }
+
+    /// Makes the kernel say when it received what is read; connections that are open already are not asked.
+    #[must_use]
+    pub fn with_stamps(self) -> Self {
+        Self { stamps: Some(Stamps::new()), ..self }
     }
 
     /// Returns what wakes this edge's [`Io::wait`].
@@ -93,13 +108,30 @@ impl Net {
 
     /// Waits once and returns the events.
     fn wait_events<'a>(&self, wait_ns: u64, events: &'a mut Events) -> io::Result<&'a mut [epoll::Event]> {
-        let wait = Timespec { tv_sec: (wait_ns / SECOND_NS) as i64, tv_nsec: (wait_ns % SECOND_NS) as i64 };
-        match epoll::wait(&self.epoll, &mut events[..], Some(&wait)) {
+        match epoll::wait(&self.epoll, &mut events[..], Some(&to_timespec(wait_ns))) {
             Ok((events, _)) => Ok(events),
             Err(Errno::INTR) => Ok(&mut []),
             Err(errno) => Err(errno.into()),
         }
     }
+}
+
+/// Reads with the kernel's receive time. `recvmsg` is nix's, for rustix does not know this control message.
+fn receive_stamped(socket: &OwnedFd, into: &mut [u8], stamps: &Stamps) -> io::Result<Received> {
+    let mut control = Control([0; 64]);
+    let mut parts = [IoSliceMut::new(into)];
+    let message = loop {
+        match recvmsg::<()>(socket.as_raw_fd(), &mut parts, Some(&mut control.0), MsgFlags::empty()) {
+            Err(nix::errno::Errno::EINTR) => {}
+            other => break other?,
+        }
+    };
+    let time = |one| match one {
+        ControlMessageOwned::ScmTimestampns(time) => Some(time.tv_sec() as u64 * SECOND_NS + time.tv_nsec() as u64),
+        _ => None,
+    };
+    let real_ns = message.cmsgs().ok().and_then(|mut all| all.find_map(time));
+    Ok(Received { count: message.bytes, at_ns: real_ns.and_then(|real_ns| stamps.to_monotonic(real_ns)) })
 }
 
 impl Io for Net {
@@ -113,6 +145,9 @@ impl Io for Net {
         let flags = SocketFlags::NONBLOCK | SocketFlags::CLOEXEC;
         let socket = rustix::net::socket_with(family, SocketType::STREAM, flags, None)?;
         sockopt::set_tcp_nodelay(&socket, true)?;
+        if self.stamps.is_some() {
+            setsockopt(&socket, ReceiveTimestampns, &true)?;
+        }
         match rustix::net::connect(&socket, &to) {
             Ok(()) | Err(Errno::INPROGRESS) => {}
             Err(errno) => return Err(errno.into()),
@@ -134,11 +169,14 @@ impl Io for Net {
     }
 
     #[inline]
-    fn receive(&mut self, slot: u32, into: &mut [u8]) -> io::Result<usize> {
+    fn receive(&mut self, slot: u32, into: &mut [u8]) -> io::Result<Received> {
         let socket = self.socket(slot)?;
+        if let Some(stamps) = &self.stamps {
+            return receive_stamped(socket, into, stamps);
+        }
         loop {
             match rustix::net::recv(socket, &mut *into, RecvFlags::empty()) {
-                Ok((count, _)) => return Ok(count),
+                Ok((count, _)) => return Ok(Received { count, at_ns: None }),
                 Err(Errno::INTR) => {}
                 Err(errno) => return Err(errno.into()),
             }
@@ -171,7 +209,25 @@ impl Io for Net {
             let (readable, writable) = (flags.contains(epoll::EventFlags::IN), flags.contains(epoll::EventFlags::OUT));
             ready.push(Ready { slot: data as u32, serial: (data >> 32) as u32, readable, writable, closed });
         }
+        if let Some(stamps) = &mut self.stamps {
+            stamps.check();
+        }
         Ok(())
+    }
+
+    fn rest(&mut self, until_ns: u64) -> io::Result<bool> {
+        let rest_ns = until_ns.saturating_sub(self.now_ns());
+        if rest_ns == 0 {
+            return Ok(false);
+        }
+        match poll(&mut [PollFd::new(&*self.waker.0, PollFlags::IN)], Some(&to_timespec(rest_ns))) {
+            Ok(0) | Err(Errno::INTR) => Ok(false),
+            Ok(_) => {
+                let _ = rustix::io::read(&*self.waker.0, &mut [0_u8; 8]);
+                Ok(true)
+            }
+            Err(errno) => Err(errno.into()),
+        }
     }
 
     fn cpu_ns(&self) -> u64 {

@@ -81,6 +81,10 @@ pub struct Plan {
     pub threads: u32,
     /// All that is random follows from this.
     pub seed: u64,
+    /// Receive coalescing: how many µs answers may lie in the kernel before the engine reads them, so that one wake-up
+    /// serves many; 0 reads each at once. Above 0 an answer's end is the kernel's receive time, so that the wait is not
+    /// counted as the server's. A closed-loop user without think time is slowed by up to this; disclose it.
+    pub coalesce_us: u32,
 }
 
 impl Plan {
@@ -108,6 +112,7 @@ impl Plan {
             limits: Limits::default(),
             threads: 1,
             seed: 1,
+            coalesce_us: 0,
         }
     }
 }

@@ -3,6 +3,7 @@
 //!
 //! One turn: obey commands, start what is due, expire what is late, tell finished seconds, wait for the next moment or
 //! event, handle the events; after each event what has become due is started first, so that a batch delays nobody.
+//! With receive coalescing ([`Plan::coalesce_us`]) turns between two looks at the connections rest instead of waiting.
 
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;
@@ -11,6 +12,7 @@ use std::sync::Arc;
 
 mod entry;
 mod exchange;
+mod rest;
 mod steer;
 
 use rand::SeedableRng as _;
@@ -65,6 +67,9 @@ pub struct Worker<I> {
     backing_off: BinaryHeap<Reverse<(u64, u32)>>,
     opens_left: u32,
     queue_limit_ns: u64,
+    coalesce_ns: u64,
+    /// Until when connections are not looked at.
+    rests_until_ns: u64,
     busy: usize,
     waiting: usize,
     checks: Checks,
@@ -110,6 +115,8 @@ impl<I: Io> Worker<I> {
             backing_off: BinaryHeap::with_capacity(slot_number),
             opens_left: OPENS_PER_TURN,
             queue_limit_ns: to_ns(plan.queue_limit_s),
+            coalesce_ns: u64::from(plan.coalesce_us) * 1_000,
+            rests_until_ns: 0,
             targets: plan.targets.clone(),
             entries,
             draw_entry: draw("endpoints", &weights)?,
@@ -152,14 +159,19 @@ impl<I: Io> Worker<I> {
             self.tell(second_of(now_ns) + 1, u64::MAX);
             return Ok(false);
         }
+        let next_ns = self.next_ns();
+        if self.rests(now_ns, next_ns)? {
+            return Ok(true);
+        }
         let mut ready = std::mem::take(&mut self.ready);
-        let waited = self.io.wait(self.next_ns(), &mut ready);
+        let waited = self.io.wait(next_ns, &mut ready);
         for event in &ready {
             self.react(event);
             // One comparison per event when nothing is due; the clock was read by whatever the event did last.
             let now_ns = self.io.now_ns();
             self.start_due(now_ns);
         }
+        self.looked(&ready);
         self.ready = ready;
         waited.map(|()| true)
     }
@@ -183,9 +195,7 @@ impl<I: Io> Worker<I> {
         self.opens_left = OPENS_PER_TURN;
         (0..self.pools.len()).for_each(|target| self.open_wanted(target, now_ns));
         self.start_due(now_ns);
-        while let Some(slot) = self.answers_due.expired(now_ns) {
-            self.fail(slot, Cause::Timeout, now_ns);
-        }
+        self.expire_answers(now_ns);
         while let Some(slot) = self.connects_due.expired(now_ns) {
             self.refused(slot, Cause::Timeout, now_ns);
         }

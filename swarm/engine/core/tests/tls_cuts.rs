@@ -11,7 +11,7 @@ use proptest::prelude::*;
 use rustls::ServerConnection;
 use rustls::version::{TLS12, TLS13};
 use twinload_engine_core::connection::{Connection, Job, Opening, State, Step};
-use twinload_engine_core::io::{Io, Ready};
+use twinload_engine_core::io::{Io, Ready, Received};
 use twinload_engine_core::parse::{BodyHash, Limits};
 use twinload_engine_core::tls::{TlsConfig, TlsTarget};
 
@@ -59,17 +59,21 @@ impl Io for Pipe {
         Ok(count)
     }
 
-    fn receive(&mut self, _: u32, into: &mut [u8]) -> io::Result<usize> {
+    fn receive(&mut self, _: u32, into: &mut [u8]) -> io::Result<Received> {
         turn(&mut self.busy_receiving)?;
         if self.to_us.is_empty() {
             return Err(io::ErrorKind::WouldBlock.into());
         }
         let count = into.len().min(self.piece).min(self.to_us.len());
         self.to_us.drain(..count).zip(into).for_each(|(byte, place)| *place = byte);
-        Ok(count)
+        Ok(Received { count, at_ns: None })
     }
 
     fn again(&mut self, _: u32, _: u32) {}
+
+    fn rest(&mut self, _: u64) -> io::Result<bool> {
+        Ok(false)
+    }
 
     fn close(&mut self, _: u32) {}
 

@@ -13,6 +13,7 @@ use twinload_engine_core::plan::{Endpoint, Plan, Target};
 use twinload_engine_core::stage::{Kind, Load, Stage};
 use twinload_engine_core::tally::SecondLine;
 use twinload_engine_core::template::{Columns, RequestSpec};
+use twinload_engine_core::tls::{TlsConfig, TlsError, TlsOptions, TlsTarget};
 
 /// A plan that came as JSON.
 #[derive(Debug, Deserialize)]
@@ -28,6 +29,7 @@ pub(crate) struct WirePlan {
     queue_limit_s: f64,
     timeout_s: f64,
     check_ratio: f64,
+    coalesce_us: u32,
     threads: u32,
     seed: u64,
 }
@@ -36,6 +38,16 @@ pub(crate) struct WirePlan {
 struct WireTarget {
     address: SocketAddr,
     host: String,
+    tls: Option<WireTls>,
+}
+
+#[derive(Debug, Deserialize)]
+struct WireTls {
+    server_name: String,
+    ca_pem: Option<String>,
+    cert_pem: Option<String>,
+    key_pem: Option<String>,
+    verify: bool,
 }
 
 #[derive(Debug, Deserialize)]
@@ -81,11 +93,7 @@ impl WirePlan {
     pub(crate) fn plan(self, columns: Columns, user_weights: Vec<u64>) -> Result<Plan, String> {
         let stages = self.stages.into_iter().map(WireStage::stage).collect::<Result<_, _>>()?;
         Ok(Plan {
-            targets: self
-                .targets
-                .into_iter()
-                .map(|one| Target { address: one.address, host: one.host, tls: None })
-                .collect(),
+            targets: self.targets.into_iter().map(WireTarget::target).collect::<Result<_, _>>()?,
             endpoints: self.endpoints.into_iter().map(WireEndpoint::endpoint).collect(),
             columns,
             user_weights,
@@ -101,10 +109,29 @@ impl WirePlan {
             queue_limit_s: self.queue_limit_s,
             timeout_s: self.timeout_s,
             check_ratio: self.check_ratio,
+            coalesce_us: self.coalesce_us,
             limits: Limits::default(),
             threads: self.threads,
             seed: self.seed,
         })
+    }
+}
+
+impl WireTarget {
+    fn target(self) -> Result<Target, String> {
+        let Self { address, host, tls } = self;
+        let tls = tls.map(WireTls::target).transpose().map_err(|fault| format!("{address}: {fault}"))?;
+        Ok(Target { address, host, tls })
+    }
+}
+
+impl WireTls {
+    fn target(self) -> Result<TlsTarget, TlsError> {
+        let Self { server_name, ca_pem, cert_pem, key_pem, verify } = self;
+        let (ca_pem, client_cert_pem, client_key_pem) =
+            (ca_pem.map(String::into_bytes), cert_pem.map(String::into_bytes), key_pem.map(String::into_bytes));
+        let config = TlsConfig::new(&TlsOptions { ca_pem, client_cert_pem, client_key_pem, verify })?;
+        Ok(TlsTarget { config, server_name })
     }
 }
 
@@ -138,6 +165,7 @@ pub(crate) struct WireTold {
     through: u64,
     busy: u64,
     waiting: u64,
+    tls_fault: Option<String>,
     seconds: Vec<WireSecond>,
     lines: Vec<WireLine>,
 }
@@ -187,6 +215,7 @@ impl From<Told> for WireTold {
             through: told.through,
             busy: told.vitals.busy,
             waiting: told.vitals.waiting,
+            tls_fault: told.tls_fault,
             seconds: seconds.collect(),
             lines: told.lines.into_iter().map(WireLine::from).collect(),
         }

@@ -5,7 +5,7 @@
 
 use std::io;
 
-use crate::io::Io;
+use crate::io::{Io, Received};
 use crate::parse::{Answer, Body, ParseError, Parser, Progress};
 use crate::session::{Fault, Session};
 use crate::tally::Cause;
@@ -41,7 +41,7 @@ impl Connection {
         let Some(session) = &mut self.session else { return false };
         for _ in 0..READS_PER_PULL {
             let count = match io.receive(slot, buffer) {
-                Ok(count @ 1..) => count,
+                Ok(Received { count: count @ 1.., .. }) => count,
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => return true,
                 Ok(_) | Err(_) => return false,
             };
@@ -91,7 +91,10 @@ impl Connection {
     ) -> Step {
         for _ in 0..READS_PER_PULL {
             let count = match io.receive(slot, buffer) {
-                Ok(count @ 1..) => count,
+                Ok(Received { count: count @ 1.., at_ns }) => {
+                    self.received_ns = at_ns;
+                    count
+                }
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Step::Pending,
                 // The end without a close_notify.
                 Ok(_) | Err(_) => return self.broken(Cause::Reset),
@@ -178,7 +181,7 @@ fn handshake(
             return Ok(flushed && !session.is_handshaking());
         }
         let count = match io.receive(slot, buffer) {
-            Ok(count @ 1..) => count,
+            Ok(Received { count: count @ 1.., .. }) => count,
             Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Ok(false),
             Ok(_) | Err(_) => return Err(Fault::Ended.into()),
         };

@@ -2,10 +2,11 @@
 
 use std::cmp::Reverse;
 
-use crate::connection::{Job, NO_SEAT, Opening, State, Step};
+use crate::connection::{Connection, Job, NO_SEAT, Opening, State, Step};
+use crate::control::Vitals;
 use crate::io::{Io, Ready};
 use crate::plan::Target;
-use crate::stage::Phase;
+use crate::stage::{Phase, SECOND_NS};
 use crate::tally::{Cause, Outcome};
 
 use super::{STALE_NS, Worker};
@@ -91,11 +92,21 @@ impl<I: Io> Worker<I> {
                     self.close(slot, now_ns);
                 }
             }
-            State::Sending | State::Waiting | State::Reading => self.exchange(slot, event),
+            State::Sending | State::Waiting | State::Reading => {
+                self.exchange(slot, event);
+            }
         }
     }
 
-    fn exchange(&mut self, slot: u32, event: &Ready) {
+    /// Looks at a connection whose request is late for an answer that came in time and was not read yet; returns whether
+    /// there is none.
+    pub(super) fn is_unanswered(&mut self, slot: u32) -> bool {
+        let serial = self.connections[slot as usize].serial;
+        self.exchange(slot, &Ready { slot, serial, readable: true, writable: false, closed: false })
+    }
+
+    /// Sends and reads on; returns whether the request is still on its way.
+    fn exchange(&mut self, slot: u32, event: &Ready) -> bool {
         let connection = &mut self.connections[slot as usize];
         let mut step = Step::Pending;
         if connection.state == State::Sending && event.writable {
@@ -109,12 +120,13 @@ impl<I: Io> Worker<I> {
             };
         }
         match step {
-            Step::Pending => {}
+            Step::Pending => return true,
             Step::Done { answer, reusable } => {
                 let now_ns = self.io.now_ns();
                 self.answers_due.clear(slot);
                 self.busy -= 1;
                 let (job, sent_ns) = (connection.job, connection.sent_ns);
+                let end_ns = end_ns(connection, now_ns, &mut self.vitals);
                 let entry = &self.entries[usize::from(job.endpoint)];
                 let (cause, checked) = if entry.expect_status.is_some_and(|status| status != answer.status) {
                     (Some(Cause::Status(answer.status)), false)
@@ -122,7 +134,7 @@ impl<I: Io> Worker<I> {
                     self.checks.judge(slot, &entry.expect_headers, || entry.known_body(job.user))
                 };
                 let (status, bytes) = (answer.status, answer.body_bytes);
-                self.count_end(&job, &End { status, cause, bytes, checked, sent_ns }, now_ns);
+                self.count_end(&job, &End { status, cause, bytes, checked, sent_ns }, end_ns);
                 if reusable { self.free(slot, now_ns) } else { self.close(slot, now_ns) }
             }
             Step::Broken { cause, unanswered } => {
@@ -134,6 +146,7 @@ impl<I: Io> Worker<I> {
                 }
             }
         }
+        false
     }
 
     fn may_send_again(&self, slot: u32) -> bool {
@@ -160,16 +173,17 @@ impl<I: Io> Worker<I> {
         self.close(slot, now_ns);
     }
 
-    fn count_end(&mut self, job: &Job, end: &End, now_ns: u64) {
-        let mut key = self.key(job, now_ns);
-        if now_ns >= self.stages[usize::from(job.stage)].ends_ns {
+    fn count_end(&mut self, job: &Job, end: &End, end_ns: u64) {
+        // An answer read after its second was told counts in the next one; that moves it by less than the coalescing.
+        let mut key = self.key(job, end_ns.max(self.told_second * SECOND_NS));
+        if end_ns >= self.stages[usize::from(job.stage)].ends_ns {
             key.phase = Phase::Drain;
         }
-        let latency_ns = (job.seat == NO_SEAT).then(|| now_ns.saturating_sub(job.intended_ns));
+        let latency_ns = (job.seat == NO_SEAT).then(|| end_ns.saturating_sub(job.intended_ns));
         let &End { status, cause, bytes, checked, sent_ns } = end;
-        let outcome = Outcome { status, cause, service_ns: now_ns.saturating_sub(sent_ns), latency_ns, bytes, checked };
+        let outcome = Outcome { status, cause, service_ns: end_ns.saturating_sub(sent_ns), latency_ns, bytes, checked };
         self.tally.ended(key, &outcome);
-        self.seat_ended(job, now_ns, cause.is_some());
+        self.seat_ended(job, end_ns, cause.is_some());
     }
 
     fn opened(&mut self, slot: u32, now_ns: u64) {
@@ -236,4 +250,14 @@ impl<I: Io> Worker<I> {
             if self.may_send_again(slot) { self.send_again(slot, now_ns) } else { self.fail(slot, cause, now_ns) }
         }
     }
+}
+
+/// Returns when an answer ended: at the kernel's receive time of its last bytes where it is known, else now; never before
+/// its send nor after now.
+fn end_ns(connection: &Connection, now_ns: u64, vitals: &mut Vitals) -> u64 {
+    let Some(received_ns) = connection.received_ns else { return now_ns };
+    let end_ns = received_ns.min(now_ns).max(connection.sent_ns);
+    vitals.stamped += 1;
+    vitals.clamped += u64::from(end_ns != received_ns);
+    end_ns
 }

@@ -9,7 +9,7 @@ use std::sync::Arc;
 use twinload_engine_core::arrival::Share;
 use twinload_engine_core::control::{Command, Control, Vitals};
 use twinload_engine_core::hdr::{Sparse, merge};
-use twinload_engine_core::io::{Io, Ready};
+use twinload_engine_core::io::{Io, Ready, Received};
 use twinload_engine_core::plan::Plan;
 use twinload_engine_core::stage::{Load, Stage, place};
 use twinload_engine_core::tally::{Cause, SecondLine};
@@ -130,11 +130,15 @@ impl Io for Sim {
         Ok(bytes.len())
     }
 
-    fn receive(&mut self, slot: u32, into: &mut [u8]) -> io::Result<usize> {
+    fn receive(&mut self, slot: u32, into: &mut [u8]) -> io::Result<Received> {
         let wire = &mut self.wires[slot as usize];
         let count = into.len().min(wire.inbox.len());
         wire.inbox.drain(..count).zip(into).for_each(|(byte, place)| *place = byte);
-        if count == 0 && !wire.ended { Err(io::ErrorKind::WouldBlock.into()) } else { Ok(count) }
+        if count == 0 && !wire.ended {
+            Err(io::ErrorKind::WouldBlock.into())
+        } else {
+            Ok(Received { count, at_ns: None })
+        }
     }
 
     fn again(&mut self, slot: u32, serial: u32) {
@@ -173,6 +177,10 @@ impl Io for Sim {
     }
 
     /// A quarter of the time.
+    fn rest(&mut self, _: u64) -> io::Result<bool> {
+        unreachable!("nothing here coalesces")
+    }
+
     fn cpu_ns(&self) -> u64 {
         self.now_ns / 4
     }
