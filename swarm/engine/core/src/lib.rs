@@ -10,6 +10,7 @@
 
 pub mod alias;
 pub mod arrival;
+pub mod client;
 pub mod connection;
 pub mod control;
 pub mod deadlines;

@@ -5,12 +5,21 @@
 
 #![deny(unsafe_op_in_unsafe_fn)]
 
+mod client;
+mod decode;
+mod reply;
+
 use pyo3::prelude::*;
 
 /// The sender of twinload.
 #[pymodule]
 mod twinload_engine {
     use pyo3::prelude::*;
+
+    #[pymodule_export]
+    use crate::client::{Channel, Client, ClientVitals, Tls};
+    #[pymodule_export]
+    use crate::reply::Reply;
 
     /// Returns the monotonic clock in ns, the one that every part of a run counts on.
     #[pyfunction]
