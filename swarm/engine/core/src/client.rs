@@ -18,6 +18,8 @@ mod lane;
 mod mailbox;
 mod reply;
 pub mod runner;
+#[cfg(test)]
+mod tests;
 mod timers;
 mod watched;
 

@@ -125,6 +125,11 @@ impl Text {
     pub(crate) fn version(&self) -> u8 {
         self.version
     }
+
+    #[cfg(test)]
+    pub(crate) fn capacity(&self) -> usize {
+        self.bytes.capacity()
+    }
 }
 
 impl Body for Text {
