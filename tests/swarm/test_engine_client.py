@@ -12,7 +12,7 @@ import sys
 import threading
 import zlib
 from collections.abc import Callable, Iterator
-from contextlib import closing, contextmanager
+from contextlib import closing, contextmanager, suppress
 
 import pytest
 
@@ -59,10 +59,8 @@ def origin(answer: Answer, host: str = "127.0.0.1") -> Iterator[tuple[str, int]]
                 threading.Thread(target=guarded, args=(peer,), daemon=True).start()
 
         def guarded(peer: socket.socket) -> None:
-            try:
+            with suppress(OSError):  # the client went away, which several tests are about
                 serve_one(peer, answer)
-            except OSError:
-                pass  # the client went away, which several tests are about
 
         thread = threading.Thread(target=accept, daemon=True)
         thread.start()
@@ -90,9 +88,9 @@ def collect(client: engine.Client, number: int, limit_s: float = 20.0) -> list[t
 def ask(client: engine.Client, answer: Answer, method: str = "GET", **options: float) -> engine.Reply:
     with origin(answer) as address:
         channel = client.channel(address, "example.org", **options)
-        channel.submit(method, "/", b"", None, "token")
+        channel.submit(method, "/", b"", None, 17)
         ((token, reply),) = collect(client, 1)
-        assert token == "token"
+        assert token == 17
         return reply
 
 
@@ -275,7 +273,7 @@ def test_what_cannot_be_framed_safely_is_refused(
     client: engine.Client, method: str, target: str, headers: bytes, body: bytes | None
 ) -> None:
     channel = client.channel(("127.0.0.1", 1), "h")
-    with pytest.raises(ValueError, match="give|leave|must"):
+    with pytest.raises(ValueError, match=r"give|leave|must"):
         channel.submit(method, target, headers, body, None)
 
 
