@@ -62,7 +62,16 @@ class Tls:
         cert_pem: bytes | None = None,
         key_pem: bytes | None = None,
         verify: bool = True,
-    ) -> None: ...
+    ) -> None:
+        """Read what a session needs; sessions of one `Tls` resume one another, so share it among channels.
+
+        Args:
+            server_name: DNS name or IP address (IPv6 without brackets) that the server's certificate must be for.
+            ca_pem: certificates to trust instead of the system's, which take some ms to read.
+            cert_pem: our own certificate, then those that vouch for it; only with `key_pem`.
+            verify: whether certificate and name are checked. Without, anyone may answer in the server's place.
+        Raises: ValueError says which part cannot be used and what to give.
+        """
 
 @final
 class Channel:
@@ -135,7 +144,7 @@ class Reply:
         """When it was sent, at last."""
     @property
     def first_byte_ns(self) -> int:
-        """When the first byte of the answer came."""
+        """When the first byte of the answer came; 0 without an answer."""
     @property
     def done_ns(self) -> int:
         """When the answer was complete, or could not come any more."""

@@ -7,12 +7,16 @@ import gzip
 import os
 import resource
 import select
+import shutil
 import socket
+import ssl
+import subprocess
 import sys
 import threading
 import zlib
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager, suppress
+from pathlib import Path
 
 import pytest
 
@@ -45,7 +49,7 @@ def serve_one(peer: socket.socket, answer: Answer) -> None:
 
 
 @contextmanager
-def origin(answer: Answer, host: str = "127.0.0.1") -> Iterator[tuple[str, int]]:
+def origin(answer: Answer, host: str = "127.0.0.1", tls: ssl.SSLContext | None = None) -> Iterator[tuple[str, int]]:
     """Serve in threads; an answer of None closes the connection."""
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     with socket.create_server((host, 0), family=family, backlog=512) as listener:
@@ -60,7 +64,7 @@ def origin(answer: Answer, host: str = "127.0.0.1") -> Iterator[tuple[str, int]]
 
         def guarded(peer: socket.socket) -> None:
             with suppress(OSError):  # the client went away, which several tests are about
-                serve_one(peer, answer)
+                serve_one(tls.wrap_socket(peer, server_side=True) if tls else peer, answer)
 
         thread = threading.Thread(target=accept, daemon=True)
         thread.start()
@@ -367,3 +371,57 @@ def test_a_child_makes_its_own_and_lets_the_parents_be(client: engine.Client) ->
         assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
         client.channel(address, "h").submit("GET", "/", b"", None, 1)
         assert collect(client, 1)[0][1].status == 200
+
+
+@pytest.fixture(scope="module")
+def identity(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
+    """A certificate for localhost that vouches for itself, and its key, as files."""
+    if not (openssl := shutil.which("openssl")):
+        pytest.skip("without openssl there is no certificate")
+    folder = tmp_path_factory.mktemp("identity")
+    certificate, key = folder / "certificate.pem", folder / "key.pem"
+    made = "req -x509 -newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes -days 2 -subj /CN=localhost"
+    names = ["-addext", "subjectAltName=DNS:localhost,IP:127.0.0.1", "-addext", "basicConstraints=critical,CA:FALSE"]
+    command = [openssl, *made.split(), *names, "-keyout", str(key), "-out", str(certificate)]
+    subprocess.run(command, check=True, capture_output=True)
+    return certificate, key
+
+
+@pytest.fixture
+def secure(identity: tuple[Path, Path]) -> ssl.SSLContext:
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(*identity)
+    return context
+
+
+def secured(client: engine.Client, secure: ssl.SSLContext, tls: engine.Tls, number: int = 1) -> list[engine.Reply]:
+    with origin(lambda request: OK if b"Host: localhost\r\n" in request else None, tls=secure) as address:
+        channel = client.channel(address, "localhost", tls=tls, connections=1)
+        for token in range(number):
+            channel.submit("GET", "/", b"", None, token)
+        return [reply for _, reply in collect(client, number)]
+
+
+def test_tls_is_spoken(client: engine.Client, secure: ssl.SSLContext, identity: tuple[Path, Path]) -> None:
+    ca_pem = identity[0].read_bytes()
+    for tls in (engine.Tls("localhost", ca_pem=ca_pem), engine.Tls("127.0.0.1", ca_pem=ca_pem)):
+        assert [(reply.status, reply.body) for reply in secured(client, secure, tls, 3)] == [(200, b"ok")] * 3
+    assert secured(client, secure, engine.Tls("other.example", verify=False))[0].status == 200
+
+
+def test_who_is_not_trusted_gets_no_request(
+    client: engine.Client, secure: ssl.SSLContext, identity: tuple[Path, Path]
+) -> None:
+    for tls in (engine.Tls("localhost"), engine.Tls("other.example", ca_pem=identity[0].read_bytes())):
+        (reply,) = secured(client, secure, tls)
+        assert (reply.status, reply.error, reply.sent_ns) == (0, "tls", 0)
+        assert "certificate" in (reply.detail or "")
+
+
+def test_tls_options_that_cannot_be_used_are_refused() -> None:
+    with pytest.raises(ValueError, match="CA certificate"):
+        engine.Tls("localhost", ca_pem=b"nothing")
+    with pytest.raises(ValueError, match="belong together"):
+        engine.Tls("localhost", cert_pem=b"nothing", verify=False)
+    with pytest.raises(ValueError, match="DNS name"):
+        engine.Tls("no name", verify=False)

@@ -6,6 +6,7 @@ use std::process::ExitCode;
 
 mod options;
 mod responder;
+mod tls;
 
 use options::{Command, HELP};
 use responder::Responder;
@@ -27,11 +28,12 @@ fn run() -> anyhow::Result<()> {
     match Command::parse(std::env::args_os().skip(1))? {
         Command::Help => Ok(std::io::stdout().write_all(HELP.as_bytes())?),
         Command::Serve(options) => {
+            let tls = options.tls.map(|(certificate, key)| tls::config(&certificate, &key)).transpose()?;
             let listener = TcpListener::bind(("127.0.0.1", options.port))?;
             let mut stdout = std::io::stdout();
             writeln!(stdout, "listening {}", listener.local_addr()?)?;
             stdout.flush()?;
-            Ok(Responder::new(listener, options.answer_bytes, options.work_ns)?.serve()?)
+            Ok(Responder::new(listener, options.answer_bytes, options.work_ns, tls)?.serve()?)
         }
     }
 }

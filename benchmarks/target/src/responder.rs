@@ -7,11 +7,15 @@ use std::collections::HashMap;
 use std::io;
 use std::net::TcpListener;
 use std::os::fd::{AsFd as _, AsRawFd as _, OwnedFd};
+use std::sync::Arc;
 
 use rustix::event::epoll;
 use rustix::io::Errno;
 use rustix::net::{SendFlags, SocketFlags, sockopt};
 use rustix::time::{ClockId, clock_gettime};
+use rustls::{ServerConfig, ServerConnection};
+
+use crate::tls;
 
 const LISTENER: u64 = u64::MAX;
 /// The longest request that is kept until its end comes.
@@ -25,6 +29,7 @@ struct Peer {
     unsent: Vec<u8>,
     /// Whether it waits for room instead of requests.
     full: bool,
+    tls: Option<Box<ServerConnection>>,
 }
 
 pub(crate) struct Responder {
@@ -34,14 +39,23 @@ pub(crate) struct Responder {
     answer: Vec<u8>,
     work_ns: u64,
     answered: u64,
+    tls: Option<Arc<ServerConfig>>,
+    /// What a session decrypted, and answers before it encrypts them.
+    plain: (Vec<u8>, Vec<u8>),
 }
 
 impl Responder {
-    pub(crate) fn new(listener: TcpListener, answer_bytes: usize, work_ns: u64) -> io::Result<Self> {
+    pub(crate) fn new(
+        listener: TcpListener,
+        answer_bytes: usize,
+        work_ns: u64,
+        tls: Option<Arc<ServerConfig>>,
+    ) -> io::Result<Self> {
         listener.set_nonblocking(true)?;
         let epoll = epoll::create(epoll::CreateFlags::CLOEXEC)?;
         epoll::add(&epoll, &listener, epoll::EventData::new_u64(LISTENER), epoll::EventFlags::IN)?;
-        Ok(Self { listener, epoll, peers: HashMap::new(), answer: answer(answer_bytes), work_ns, answered: 0 })
+        let (peers, answer, plain) = (HashMap::new(), answer(answer_bytes), (Vec::new(), Vec::new()));
+        Ok(Self { listener, epoll, peers, answer, work_ns, answered: 0, tls, plain })
     }
 
     /// Serves until the process ends.
@@ -70,7 +84,9 @@ impl Responder {
                     sockopt::set_tcp_nodelay(&socket, true)?;
                     let id = socket.as_raw_fd() as u64;
                     epoll::add(&self.epoll, &socket, epoll::EventData::new_u64(id), epoll::EventFlags::IN)?;
-                    self.peers.insert(id, Peer { socket, part: Vec::new(), unsent: Vec::new(), full: false });
+                    let session = |config| ServerConnection::new(config).map(Box::new).map_err(io::Error::other);
+                    let tls = self.tls.clone().map(session).transpose()?;
+                    self.peers.insert(id, Peer { socket, part: Vec::new(), unsent: Vec::new(), full: false, tls });
                 }
                 Err(Errno::AGAIN) => return Ok(()),
                 Err(Errno::CONNABORTED | Errno::INTR) => {}
@@ -100,18 +116,34 @@ impl Responder {
             Err(Errno::AGAIN | Errno::INTR) => return Ok(true),
             Err(errno) => return Err(errno.into()),
         };
-        if peer.part.is_empty() {
-            let used = self.requests(&buffer[..count], &mut peer.unsent);
-            peer.part.extend_from_slice(&buffer[used..count]);
+        if let Some(mut session) = peer.tls.take() {
+            let (mut asked, mut answers) = std::mem::take(&mut self.plain);
+            asked.clear();
+            answers.clear();
+            tls::decrypt(&mut session, &buffer[..count], &mut asked)?;
+            self.collect(&mut peer.part, &asked, &mut answers);
+            tls::encrypt(&mut session, &answers, &mut peer.unsent)?;
+            self.plain = (asked, answers);
+            peer.tls = Some(session);
         } else {
-            peer.part.extend_from_slice(&buffer[..count]);
-            let used = self.requests(&peer.part, &mut peer.unsent);
-            peer.part.drain(..used);
+            self.collect(&mut peer.part, &buffer[..count], &mut peer.unsent);
         }
         if peer.part.len() > REQUEST_BYTES {
             return Ok(false);
         }
         self.flush(peer)
+    }
+
+    /// Answers the requests that are whole now and keeps the rest.
+    fn collect(&mut self, part: &mut Vec<u8>, bytes: &[u8], out: &mut Vec<u8>) {
+        if part.is_empty() {
+            let used = self.requests(bytes, out);
+            part.extend_from_slice(&bytes[used..]);
+        } else {
+            part.extend_from_slice(bytes);
+            let used = self.requests(part, out);
+            part.drain(..used);
+        }
     }
 
     /// Appends an answer for every whole request and returns how many bytes those were.

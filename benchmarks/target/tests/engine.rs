@@ -13,6 +13,7 @@ use twinload_engine_core::hdr::{quantile_us, total};
 use twinload_engine_core::net::{Net, monotonic_ns};
 use twinload_engine_core::plan::Plan;
 use twinload_engine_core::stage::{Load, Stage, place};
+use twinload_engine_core::tls::{TlsConfig, TlsOptions, TlsTarget};
 use twinload_engine_core::worker::Worker;
 
 use support::{Target, sums};
@@ -27,6 +28,25 @@ fn both_sides_count_the_same_in_both_loops_on_two_threads() {
     assert_eq!((all.offered, all.done, all.dropped, all.failed), (all.sent, all.sent, 0, 0));
     assert_eq!(all.sent, target.count());
     assert_eq!(total(&all.latency), 1_000);
+}
+
+#[test]
+fn over_tls_every_request_is_answered_too() {
+    let identity = rcgen::generate_simple_self_signed(vec!["127.0.0.1".into()]).expect("a certificate");
+    let name = |part: &str| std::env::temp_dir().join(format!("bench-target-{}.{part}", std::process::id()));
+    let (certificate, key) = (name("certificate"), name("key"));
+    std::fs::write(&certificate, identity.cert.pem()).expect("written");
+    std::fs::write(&key, identity.signing_key.serialize_pem()).expect("written");
+    let target = Target::start_with(&["--tls", &format!("{},{}", certificate.display(), key.display())]);
+    for file in [certificate, key] {
+        std::fs::remove_file(file).expect("ours");
+    }
+    let mut plan = target.plan(vec![Stage::new(0, Load::Rate(1_000.0), 0.0, 0.3)]);
+    let options = TlsOptions { ca_pem: Some(identity.cert.pem().into_bytes()), ..TlsOptions::default() };
+    let config = TlsConfig::new(&options).expect("options");
+    plan.targets[0].tls = Some(TlsTarget { config, server_name: "127.0.0.1".into() });
+    let all = sums(&Engine::start(&plan, monotonic_ns()).expect("it starts").join().expect("it ends"));
+    assert_eq!((all.sent, all.done, all.failed), (300, 300, 0));
 }
 
 #[test]

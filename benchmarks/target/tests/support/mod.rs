@@ -18,8 +18,12 @@ pub(crate) struct Target {
 
 impl Target {
     pub(crate) fn start() -> Self {
+        Self::start_with(&[])
+    }
+
+    pub(crate) fn start_with(flags: &[&str]) -> Self {
         let command = env!("CARGO_BIN_EXE_bench-target");
-        let mut process = Command::new(command).stdout(Stdio::piped()).spawn().expect("the target starts");
+        let mut process = Command::new(command).args(flags).stdout(Stdio::piped()).spawn().expect("the target starts");
         let mut line = String::new();
         BufReader::new(process.stdout.take().expect("piped")).read_line(&mut line).expect("its first line");
         let address = line.trim().rsplit(' ').next().and_then(|text| text.parse().ok()).expect("its address");

@@ -29,6 +29,7 @@ pub(crate) struct Figures {
     latency: Sparse,
     service: Sparse,
     vitals: Vitals,
+    tls_fault: Option<String>,
 }
 
 impl Figures {
@@ -50,12 +51,14 @@ impl Figures {
             latency: Sparse::new(),
             service: Sparse::new(),
             vitals: Vitals::default(),
+            tls_fault: None,
         }
     }
 
     pub(crate) fn add(&mut self, told: Vec<Told>) {
         self.vitals = sum_vitals(&told);
         told.iter().flat_map(|one| &one.lines).for_each(|line| self.add_line(line));
+        self.tls_fault = told.into_iter().find_map(|one| one.tls_fault).or(self.tls_fault.take());
     }
 
     fn add_line(&mut self, line: &SecondLine) {
@@ -102,7 +105,7 @@ impl Figures {
             "send_lag_us": quantiles(&self.lag), "backlog_max": self.backlog_max,
             "connections_opened": self.vitals.opened, "connections_refused": self.vitals.refused,
             "done_with_warmup": self.done_all, "cpu_s": self.cpu_s(), "cpu_ratio": self.cpu_s() / self.run_s,
-            "requests_per_cpu_s": self.per_cpu_s(),
+            "requests_per_cpu_s": self.per_cpu_s(), "tls_fault": self.tls_fault,
         })
         .to_string()
     }
@@ -115,7 +118,8 @@ impl Figures {
             });
             format!("{name:<14} µs  {}", cells.join("  "))
         };
-        let failed: Vec<String> = self.failed.iter().map(|(cause, count)| format!("{cause} {count}")).collect();
+        let mut failed: Vec<String> = self.failed.iter().map(|(cause, count)| format!("{cause} {count}")).collect();
+        failed.extend(self.tls_fault.iter().map(|fault| format!("TLS said last: {fault}")));
         [
             format!(
                 "requests           {} ({:.0} a second), offered {}, dropped {}",

@@ -5,6 +5,7 @@ use std::process::ExitCode;
 
 mod figures;
 mod options;
+mod tls;
 
 use anyhow::Context as _;
 use twinload_engine_core::engine::Engine;

@@ -6,15 +6,21 @@ use std::path::PathBuf;
 
 use anyhow::{Context as _, bail, ensure};
 use twinload_engine_core::arrival::Spacing;
-use twinload_engine_core::plan::Plan;
+use twinload_engine_core::plan::{self, Plan};
 use twinload_engine_core::stage::{Load, Stage};
 use twinload_engine_core::template::{Column, Columns, RequestSpec};
+use twinload_engine_core::tls::TlsTarget;
+
+use crate::tls::TlsFiles;
 
 /// Shown by `--help`.
 pub(crate) const HELP: &str = "\
 Sends requests to loopback and prints rates, latency from the intended start, send lag and the sender's own CPU.
 
-  --connect A[,A…]     targets, 127.0.0.1:PORT, taken in turn
+  --connect A[,A…]     targets, 127.0.0.1:PORT or https://127.0.0.1:PORT, taken in turn
+  --tls-ca FILE        https: certificates to trust instead of the system's (PEM)
+  --tls-insecure       https: take any certificate
+  --tls-cert FILE      https: our own certificate, with --tls-key FILE
   --path P             path and query; {column} is a column of --users, percent-encoded
   --users FILE         CSV with a head line; a user is drawn at random for every request
   --rate R             open loop: requests a second;  or
@@ -35,12 +41,13 @@ Sends requests to loopback and prints rates, latency from the intended start, se
 /// What the command line asks for.
 pub(crate) enum Command {
     Help,
-    Send(Options),
+    Send(Box<Options>),
 }
 
 /// What to send.
 pub(crate) struct Options {
-    targets: Vec<SocketAddr>,
+    targets: Vec<Target>,
+    tls: TlsFiles,
     path: String,
     users: Option<PathBuf>,
     load: Load,
@@ -74,6 +81,10 @@ impl Command {
                 "help" => return Ok(Self::Help),
                 "json" => options.json = true,
                 "connect" => options.targets = targets(&parser.value()?.string()?)?,
+                "tls-ca" => options.tls.ca = Some(parser.value()?.into()),
+                "tls-cert" => options.tls.certificate = Some(parser.value()?.into()),
+                "tls-key" => options.tls.key = Some(parser.value()?.into()),
+                "tls-insecure" => options.tls.insecure = true,
                 "path" => options.path = parser.value()?.string()?,
                 "users" => options.users = Some(parser.value()?.into()),
                 "rate" | "closed" => {
@@ -95,8 +106,13 @@ impl Command {
         }
         options.load = load.context("the load is missing: give --rate or --closed")?;
         ensure!(!options.targets.is_empty(), "the target is missing: give --connect 127.0.0.1:PORT");
+        let secure = options.targets.iter().any(|target| target.secure);
+        ensure!(
+            secure || options.tls == TlsFiles::default(),
+            "--tls-… without TLS: give --connect https://127.0.0.1:PORT"
+        );
         ensure!(options.duration_s.is_finite(), "--duration {}: give a number of seconds", options.duration_s);
-        Ok(Self::Send(options))
+        Ok(Self::Send(Box::new(options)))
     }
 }
 
@@ -104,6 +120,7 @@ impl Default for Options {
     fn default() -> Self {
         Self {
             targets: Vec::new(),
+            tls: TlsFiles::default(),
             path: "/".into(),
             users: None,
             load: Load::Users(1),
@@ -131,27 +148,52 @@ impl Options {
             None => Columns::default(),
         };
         let stages = vec![Stage::new(0, self.load, self.warmup_s, self.duration_s)];
+        let addresses = self.targets.iter().map(|target| target.address).collect();
+        let simple = Plan::simple(addresses, RequestSpec::get(self.path.clone()), columns, stages);
         Ok(Plan {
+            targets: self.secured(simple.targets)?,
             spacing: self.spacing,
             think_s: self.think_s,
             max_connections: self.connections,
             timeout_s: self.timeout_s,
             threads: self.threads,
             seed: self.seed,
-            ..Plan::simple(self.targets.clone(), RequestSpec::get(self.path.clone()), columns, stages)
+            ..simple
         })
+    }
+
+    /// Gives TLS to the targets that were named by `https://`; reads its files.
+    fn secured(&self, mut targets: Vec<plan::Target>) -> anyhow::Result<Vec<plan::Target>> {
+        if self.targets.iter().any(|target| target.secure) {
+            let config = self.tls.read()?;
+            for (target, _) in targets.iter_mut().zip(&self.targets).filter(|(_, asked)| asked.secure) {
+                let server_name = target.address.ip().to_string();
+                target.tls = Some(TlsTarget { config: config.clone(), server_name });
+            }
+        }
+        Ok(targets)
     }
 }
 
-fn targets(text: &str) -> anyhow::Result<Vec<SocketAddr>> {
+/// A place that `--connect` names.
+struct Target {
+    address: SocketAddr,
+    secure: bool,
+}
+
+fn targets(text: &str) -> anyhow::Result<Vec<Target>> {
     let one = |part: &str| {
+        let (secure, place) = match part.strip_prefix("https://") {
+            Some(place) => (true, place),
+            None => (false, part),
+        };
         let address: SocketAddr =
-            part.parse().with_context(|| format!("--connect {part}: give an address and a port"))?;
+            place.parse().with_context(|| format!("--connect {part}: give an address and a port"))?;
         ensure!(
             address.ip().is_loopback(),
             "--connect {part}: this command sends to loopback alone, such as 127.0.0.1:8080"
         );
-        Ok(address)
+        Ok(Target { address, secure })
     };
     text.split(',').map(one).collect()
 }
@@ -190,7 +232,7 @@ mod tests {
 
     fn parse(line: &str) -> anyhow::Result<Options> {
         match Command::parse(line.split_whitespace().map(OsString::from))? {
-            Command::Send(options) => Ok(options),
+            Command::Send(options) => Ok(*options),
             Command::Help => bail!("help"),
         }
     }
@@ -200,6 +242,18 @@ mod tests {
         let fault = parse("--connect 192.0.2.1:80 --rate 1").map(|_| ()).expect_err("refused").to_string();
         assert!(fault.contains("loopback alone"), "{fault}");
         assert!(parse("--connect 127.0.0.1:80,[::1]:81 --rate 1").is_ok());
+        assert!(parse("--connect https://192.0.2.1:443 --rate 1").is_err());
+    }
+
+    #[test]
+    fn https_targets_have_tls_and_the_others_not() {
+        let options = parse("--connect https://[::1]:443,127.0.0.1:80 --rate 1 --tls-insecure").expect("options");
+        let plan = options.plan().expect("a plan");
+        let names = plan.targets.iter().map(|target| target.tls.as_ref().map(|tls| tls.server_name.as_str()));
+        assert_eq!(names.collect::<Vec<_>>(), [Some("::1"), None]);
+        assert!(parse("--connect 127.0.0.1:80 --rate 1 --tls-insecure").is_err());
+        let missing = parse("--connect https://127.0.0.1:80 --rate 1 --tls-ca no-such-file").expect("options").plan();
+        assert!(format!("{:#}", missing.expect_err("no file")).contains("--tls-ca no-such-file"));
     }
 
     #[test]

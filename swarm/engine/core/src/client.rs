@@ -29,6 +29,7 @@ pub use reply::{Fault, Reply};
 use crate::control::Vitals;
 use crate::net::{Net, Waker, monotonic_ns};
 use crate::parse::Limits;
+use crate::tls::TlsTarget;
 use ask::Lines;
 use mailbox::{Asked, Ended, Mailbox, Word};
 use runner::Runner;
@@ -57,9 +58,11 @@ pub struct ChannelSpec {
     pub address: SocketAddr,
     /// What the Host header says, visible ASCII.
     pub host: String,
+    /// TLS, when it is to be spoken; its name was checked.
+    pub tls: Option<TlsTarget>,
     /// How many connections it may have at once; further requests wait.
     pub connections: u32,
-    /// How long connecting may take.
+    /// How long connecting may take, TLS included.
     pub connect_timeout_ns: u64,
     /// How long the server may be silent, or take nothing, while a request is on its way.
     pub timeout_ns: u64,

@@ -4,23 +4,34 @@
 //! |---|---|---|
 //! | Closed | open | Connecting, or BackingOff when it fails at once |
 //! | BackingOff | its time is over | Closed |
-//! | Connecting | it opened / it failed | Idle / BackingOff |
+//! | Connecting | it opened, and its handshake ended / it failed | Idle / BackingOff |
 //! | Idle | a request / the peer closes or sends unasked | Sending or Waiting / Closed |
 //! | Sending | all is sent | Waiting |
 //! | Waiting | the first byte of the answer | Reading |
 //! | Waiting, Reading | the answer is complete and lets it live / it does not / broken | Idle / Closed / Closed |
+//!
+//! With TLS the session is in here: whoever opens with a [`TlsTarget`] connects, pushes and pulls as without.
 
 use std::io;
+use std::net::SocketAddr;
+
+mod secured;
 
 use crate::io::Io;
 use crate::parse::{Answer, Body, Limits, Parser, Progress};
+use crate::session::Session;
 use crate::stage::Phase;
 use crate::tally::Cause;
+use crate::tls::TlsTarget;
 
 /// The first pause after a failed connect; it doubles with every further one.
 const BACK_OFF_NS: u64 = 10_000_000;
 /// The longest pause.
 const BACK_OFF_MAX_NS: u64 = 1_000_000_000;
+
+/// How many reads one call does at most, each up to the buffer's size, so that a server that sends without end keeps
+/// nobody else waiting and does not outlast its time-out.
+const READS_PER_PULL: usize = 16;
 
 /// No seat: the request is of an open loop.
 pub const NO_SEAT: u32 = u32::MAX;
@@ -69,6 +80,17 @@ pub enum State {
     Reading,
 }
 
+/// What an event made of a connection that is being opened.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Opening {
+    /// It goes on.
+    Pending,
+    /// It is open; [`Connection::opened`] frees it.
+    Open,
+    /// It failed.
+    Failed(Cause),
+}
+
 /// What an event made of a connection with a request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Step {
@@ -112,6 +134,7 @@ pub struct Connection {
     written: usize,
     failures: u32,
     parser: Parser,
+    session: Option<Box<Session>>,
 }
 
 impl Connection {
@@ -130,7 +153,54 @@ impl Connection {
             written: 0,
             failures: 0,
             parser: Parser::new(limits),
+            session: None,
         }
+    }
+
+    /// Begins to open it, with TLS where it is given; every event until its end goes to [`Connection::connect`].
+    ///
+    /// # Errors
+    /// When it failed at once.
+    pub fn open(
+        &mut self,
+        io: &mut impl Io,
+        slot: u32,
+        address: SocketAddr,
+        tls: Option<&TlsTarget>,
+    ) -> io::Result<()> {
+        self.serial = self.serial.wrapping_add(1);
+        self.state = State::Connecting;
+        self.session = tls.map(|target| Session::new(target).map(Box::new)).transpose()?;
+        io.open(slot, self.serial, address)
+    }
+
+    /// Goes on with opening it; `closed` as for [`Connection::pull`].
+    pub fn connect(&mut self, io: &mut impl Io, slot: u32, buffer: &mut [u8], closed: bool) -> Opening {
+        if self.session.is_some() {
+            return self.shake(io, slot, buffer, closed);
+        }
+        io.opened(slot).map_or(Opening::Failed(Cause::Connect), |()| Opening::Open)
+    }
+
+    /// Handles something to read, or an end (`closed`), on a free connection; returns whether it stays open. Without TLS
+    /// it does not, for nothing was asked.
+    pub fn rest(&mut self, io: &mut impl Io, slot: u32, buffer: &mut [u8], closed: bool) -> bool {
+        // Also before an end, for an alert may stand before it.
+        self.session.is_some() && self.settle(io, slot, buffer) && !closed
+    }
+
+    /// Closes the socket, if there is one, after saying so where TLS is spoken. The state is the caller's.
+    pub fn close(&mut self, io: &mut impl Io, slot: u32) {
+        if let Some(mut session) = self.session.take() {
+            session.say_end(io, slot);
+        }
+        io.close(slot);
+    }
+
+    /// Says why TLS failed, until the connection is closed.
+    #[must_use]
+    pub fn tls_fault(&self) -> Option<String> {
+        self.session.as_ref()?.fault.as_ref().map(ToString::to_string)
     }
 
     /// Whether it carries a request.
@@ -166,6 +236,9 @@ impl Connection {
 
     /// Sends on.
     pub fn push(&mut self, io: &mut impl Io, slot: u32) -> Step {
+        if self.session.is_some() {
+            return self.push_secured(io, slot);
+        }
         while self.written < self.wire.len() {
             match io.send(slot, &self.wire[self.written..]) {
                 Ok(0) => return self.broken(Cause::Reset),
@@ -183,7 +256,10 @@ impl Connection {
     /// Reads on and shows the answer to `body`; `closed` says that an end is known to come, so that a short read is not
     /// the last.
     pub fn pull(&mut self, io: &mut impl Io, slot: u32, buffer: &mut [u8], closed: bool, body: &mut impl Body) -> Step {
-        loop {
+        if self.session.is_some() {
+            return self.pull_secured(io, slot, buffer, closed, body);
+        }
+        for _ in 0..READS_PER_PULL {
             let count = match io.receive(slot, buffer) {
                 Ok(0) => return self.ended(),
                 Ok(count) => count,
@@ -196,16 +272,20 @@ impl Connection {
                     let clean = used == count && self.written == self.wire.len();
                     return Step::Done { answer, reusable: answer.keep_alive && clean && !closed };
                 }
-                Ok(Progress::More) if count < buffer.len() && !closed => {
-                    if self.state == State::Waiting {
-                        self.state = State::Reading;
-                    }
-                    return Step::Pending;
-                }
+                Ok(Progress::More) if count < buffer.len() && !closed => return self.reading(),
                 Ok(Progress::More) => {}
                 Err(_) => return self.broken(Cause::Other),
             }
         }
+        io.again(slot, self.serial);
+        self.reading()
+    }
+
+    fn reading(&mut self) -> Step {
+        if self.state == State::Waiting && self.parser.has_started() {
+            self.state = State::Reading;
+        }
+        Step::Pending
     }
 
     fn ended(&self) -> Step {

@@ -44,6 +44,8 @@ pub struct Told {
     pub vitals: Vitals,
     /// All seconds below are told in full; `u64::MAX` after the end.
     pub through: u64,
+    /// Why TLS failed the last time, in words; the counts are under [`crate::tally::Cause::Tls`].
+    pub tls_fault: Option<String>,
 }
 
 /// The mailbox of one thread.
@@ -65,7 +67,7 @@ impl Control {
     #[must_use]
     pub fn drain(&self) -> Told {
         let mut told = locked(&self.told);
-        Told { lines: std::mem::take(&mut told.lines), ..*told }
+        Told { lines: std::mem::take(&mut told.lines), tls_fault: told.tls_fault.take(), ..*told }
     }
 
     pub(crate) fn take_commands(&self) -> Vec<Command> {
@@ -74,6 +76,10 @@ impl Control {
             return Vec::new();
         }
         std::mem::take(&mut *locked(&self.commands))
+    }
+
+    pub(crate) fn tell_fault(&self, fault: String) {
+        locked(&self.told).tls_fault = Some(fault);
     }
 
     pub(crate) fn tell(&self, lines: Vec<SecondLine>, vitals: Vitals, through: u64) {

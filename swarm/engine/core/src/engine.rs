@@ -138,6 +138,9 @@ fn check(plan: &Plan) -> Result<(), PlanError> {
     if !plan.columns.is_empty() && columns != Some(plan.user_weights.len()) {
         return Err(PlanError::Users { weights: plan.user_weights.len(), columns });
     }
+    for (target, tls) in plan.targets.iter().enumerate().filter_map(|(at, target)| Some((at, target.tls.as_ref()?))) {
+        tls.name().map_err(|source| PlanError::ServerName { target, source })?;
+    }
     let positive = |value: f64| value > 0.0 && value <= 86_400.0;
     let numbers = [
         ("threads", f64::from(plan.threads), plan.threads >= 1 && plan.threads <= 1_024, "from 1 to 1024"),

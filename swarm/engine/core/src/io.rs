@@ -20,7 +20,7 @@ pub struct Ready {
 }
 
 /// A clock and connections. Events come once per change (edge-triggered): a reader reads until less came than asked
-/// for, or until [`io::ErrorKind::WouldBlock`].
+/// for, or until [`io::ErrorKind::WouldBlock`], or asks with [`Io::again`].
 pub trait Io {
     /// The monotonic clock in ns.
     fn now_ns(&self) -> u64;
@@ -48,6 +48,9 @@ pub trait Io {
     /// # Errors
     /// `WouldBlock` when nothing is; anything else ends the connection.
     fn receive(&mut self, slot: u32, into: &mut [u8]) -> io::Result<usize>;
+
+    /// Asks for another [`Ready`] of what can be read now, for a reader that stops before it read all.
+    fn again(&mut self, slot: u32, serial: u32);
 
     /// Closes a connection; does nothing when there is none.
     fn close(&mut self, slot: u32);

@@ -2,7 +2,7 @@
 //!
 //! [`plan::Plan`] in, [`tally::SecondLine`]s out: [`engine::Engine`] starts a thread per core, each with a
 //! [`worker::Worker`] that draws arrivals ([`arrival`], [`seats`], [`alias`]), renders requests ([`template`]), keeps
-//! connections ([`pool`], [`connection`], [`deadlines`]), reads answers ([`parse`]) and counts ([`tally`], [`hdr`]).
+//! connections ([`pool`], [`connection`], [`tls`], [`deadlines`]), reads answers ([`parse`]) and counts ([`tally`], [`hdr`]).
 //! Clock and sockets are behind [`io::Io`]; [`net`] is the real one. System calls and their unsafe code are `rustix`'s.
 
 #![forbid(unsafe_code)]
@@ -23,7 +23,9 @@ pub mod parse;
 pub mod plan;
 pub mod pool;
 pub mod seats;
+mod session;
 pub mod stage;
 pub mod tally;
 pub mod template;
+pub mod tls;
 pub mod worker;

@@ -55,6 +55,14 @@ fn to_ns(time: Timespec) -> u64 {
     time.tv_sec as u64 * SECOND_NS + time.tv_nsec as u64
 }
 
+fn data_of(slot: u32, serial: u32) -> epoll::EventData {
+    epoll::EventData::new_u64(u64::from(serial) << 32 | u64::from(slot))
+}
+
+fn wanted() -> epoll::EventFlags {
+    epoll::EventFlags::IN | epoll::EventFlags::OUT | epoll::EventFlags::RDHUP | epoll::EventFlags::ET
+}
+
 impl Net {
     /// Returns an edge with room for so many connections.
     ///
@@ -109,9 +117,7 @@ impl Io for Net {
             Ok(()) | Err(Errno::INPROGRESS) => {}
             Err(errno) => return Err(errno.into()),
         }
-        let data = epoll::EventData::new_u64(u64::from(serial) << 32 | u64::from(slot));
-        let wanted = epoll::EventFlags::IN | epoll::EventFlags::OUT | epoll::EventFlags::RDHUP | epoll::EventFlags::ET;
-        epoll::add(&self.epoll, &socket, data, wanted)?;
+        epoll::add(&self.epoll, &socket, data_of(slot, serial), wanted())?;
         self.sockets[slot as usize] = Some(socket);
         Ok(())
     }
@@ -136,6 +142,13 @@ impl Io for Net {
                 Err(Errno::INTR) => {}
                 Err(errno) => return Err(errno.into()),
             }
+        }
+    }
+
+    fn again(&mut self, slot: u32, serial: u32) {
+        if let Ok(socket) = self.socket(slot) {
+            // Setting the same events once more tells them once more. It cannot fail for a socket that is watched.
+            let _ = epoll::modify(&self.epoll, socket, data_of(slot, serial), wanted());
         }
     }
 

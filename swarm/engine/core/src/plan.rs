@@ -6,6 +6,7 @@ use crate::arrival::Spacing;
 use crate::parse::Limits;
 use crate::stage::Stage;
 use crate::template::{Columns, RequestSpec};
+use crate::tls::TlsTarget;
 
 /// One instance that serves.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -14,6 +15,8 @@ pub struct Target {
     pub address: SocketAddr,
     /// What the Host header says.
     pub host: String,
+    /// TLS, when it is to be spoken.
+    pub tls: Option<TlsTarget>,
 }
 
 /// One entry of the workload.
@@ -68,7 +71,10 @@ impl Plan {
     pub fn simple(targets: Vec<SocketAddr>, request: RequestSpec, columns: Columns, stages: Vec<Stage>) -> Self {
         let all = (0..).zip(&targets).map(|(at, _)| at).collect();
         Self {
-            targets: targets.into_iter().map(|address| Target { address, host: address.to_string() }).collect(),
+            targets: targets
+                .into_iter()
+                .map(|address| Target { address, host: address.to_string(), tls: None })
+                .collect(),
             endpoints: vec![Endpoint { request, targets: all, weight: 1, expect_status: Some(200) }],
             user_weights: vec![1; columns.users().unwrap_or(1)],
             columns,
@@ -123,6 +129,14 @@ pub enum PlanError {
         endpoint: usize,
         /// How many targets there are.
         targets: usize,
+    },
+    /// A target's certificate cannot be held against its name.
+    #[error("target {target}: {source}")]
+    ServerName {
+        /// The target's place.
+        target: usize,
+        /// What is wrong.
+        source: crate::tls::TlsError,
     },
     /// A number is outside its range.
     #[error("{name} = {value} cannot be: give a number {range}")]

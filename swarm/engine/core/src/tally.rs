@@ -15,6 +15,8 @@ use crate::stage::{Phase, SECOND_NS};
 pub enum Cause {
     /// No connection could be opened.
     Connect,
+    /// The TLS handshake failed, or a record of the session was not what it should be.
+    Tls,
     /// The answer, or the connection, took longer than the time-out.
     Timeout,
     /// The connection ended before the answer did.
@@ -31,6 +33,7 @@ impl std::fmt::Display for Cause {
     fn fmt(&self, out: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {
             Self::Connect => out.write_str("connect"),
+            Self::Tls => out.write_str("tls"),
             Self::Timeout => out.write_str("timeout"),
             Self::Reset => out.write_str("reset"),
             Self::Other => out.write_str("other"),

@@ -60,6 +60,7 @@ enum Happening {
     Opened,
     Answered,
     Ended,
+    More,
 }
 
 #[derive(Default)]
@@ -131,6 +132,10 @@ impl Io for Sim {
         let count = into.len().min(wire.inbox.len());
         wire.inbox.drain(..count).zip(into).for_each(|(byte, place)| *place = byte);
         if count == 0 && !wire.ended { Err(io::ErrorKind::WouldBlock.into()) } else { Ok(count) }
+    }
+
+    fn again(&mut self, slot: u32, serial: u32) {
+        self.happenings.push(Reverse((self.now_ns, slot, serial, Happening::More)));
     }
 
     fn close(&mut self, slot: u32) {
@@ -369,4 +374,13 @@ fn abort_fails_what_is_on_its_way() {
     let silent = Server { silent: true, ..Server::default() };
     let one = run(&plan(Load::Rate(100.0), f64::INFINITY), silent, vec![(100 * MS, Command::Abort)]);
     assert_eq!((one.done(), one.failed(Cause::Stopped)), (one.sum(|line| line.sent), one.sum(|line| line.sent)));
+}
+
+#[test]
+fn a_body_larger_than_one_turn_reads_is_read_on_without_another_event_of_the_server() {
+    let mut answer = b"HTTP/1.1 200 OK\r\nContent-Length: 3000000\r\n\r\n".to_vec();
+    answer.resize(answer.len() + 3_000_000, b'x');
+    let one = run(&plan(Load::Rate(10.0), 0.3), Server { answer: answer.leak(), ..Server::default() }, vec![]);
+    let bytes = one.sum(|line| line.status.iter().map(|status| status.bytes).sum());
+    assert_eq!((one.done(), one.failed(Cause::Timeout), bytes, one.opened), (3, 0, 9_000_000, 1));
 }

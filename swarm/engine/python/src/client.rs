@@ -7,6 +7,7 @@ use pyo3::exceptions::{PyRuntimeError, PyValueError};
 use pyo3::prelude::*;
 use pyo3::types::{PyList, PyTuple};
 use twinload_engine_core::client::{self, Ask, ChannelSpec, ClientLimits, SubmitError};
+use twinload_engine_core::tls::{TlsConfig, TlsError, TlsOptions, TlsTarget};
 
 use crate::reply::Reply;
 
@@ -20,7 +21,7 @@ pub(crate) struct Channel(client::Channel<Py<PyAny>>);
 
 /// How a channel is made secure.
 #[pyclass(frozen, module = "twinload_engine")]
-pub(crate) struct Tls;
+pub(crate) struct Tls(TlsTarget);
 
 /// What the thread knows of itself.
 #[pyclass(frozen, get_all, name = "Vitals", module = "twinload_engine")]
@@ -43,9 +44,12 @@ impl Tls {
         cert_pem: Option<Vec<u8>>,
         key_pem: Option<Vec<u8>>,
         verify: bool,
-    ) -> Self {
-        let _ = (server_name, ca_pem, cert_pem, key_pem, verify);
-        Self
+    ) -> PyResult<Self> {
+        let options = TlsOptions { ca_pem, client_cert_pem: cert_pem, client_key_pem: key_pem, verify };
+        let refused = |error: TlsError| PyValueError::new_err(error.to_string());
+        let target = TlsTarget { config: TlsConfig::new(&options).map_err(refused)?, server_name };
+        target.name().map_err(refused)?;
+        Ok(Self(target))
     }
 }
 
@@ -86,16 +90,13 @@ impl Client {
         connect_timeout_s: f64,
         timeout_s: f64,
     ) -> PyResult<Channel> {
-        if tls.is_some() {
-            return Err(PyValueError::new_err("tls: this build cannot speak it"));
-        }
         if connections == 0 {
             return Err(PyValueError::new_err("connections = 0: give a number from 1 on"));
         }
         let connect_timeout_ns = nanoseconds("connect_timeout_s", connect_timeout_s)?;
         let timeout_ns = nanoseconds("timeout_s", timeout_s)?;
-        let spec =
-            ChannelSpec { address: socket_address(&address)?, host, connections, connect_timeout_ns, timeout_ns };
+        let (address, tls) = (socket_address(&address)?, tls.map(|tls| tls.get().0.clone()));
+        let spec = ChannelSpec { address, host, tls, connections, connect_timeout_ns, timeout_ns };
         self.0.channel(spec).map(Channel).map_err(refusal)
     }
 

@@ -1,12 +1,15 @@
 //! What a client's thread does with a connection: send, read, hand the reply on, free or close it.
 
+use std::io;
+
 use crate::client::mailbox::{Asked, Ended, KEPT_BYTES};
 use crate::client::reply::{Fault, Reply, Text};
 use crate::client::runner::{Runner, lane_of, text_of};
 use crate::client::watched::Watched;
-use crate::connection::{Job, State, Step};
+use crate::connection::{Job, Opening, State, Step};
 use crate::io::{Io, Ready};
 use crate::parse::Answer;
+use crate::tally::Cause;
 
 /// A connection that was idle as long and turns out closed was closed before it saw the request (RFC 9112, 9.3.1).
 const STALE_NS: u64 = 1_000_000_000;
@@ -19,22 +22,34 @@ impl<T, I: Io> Runner<T, I> {
         }
         match slot.connection.state {
             State::Closed | State::BackingOff => {}
-            State::Connecting => match self.io.opened(event.slot) {
-                Ok(()) => {
-                    self.opened(event.slot);
-                    // The same edge may tell that the server closed or spoke first; it will not come again.
-                    if event.readable || event.closed {
-                        self.react(event);
-                    }
-                }
-                Err(error) => self.refused(event.slot, Fault::Connect, &text_of(&error)),
-            },
+            State::Connecting => self.shake_hands(event),
             State::Idle => {
-                if event.readable || event.closed {
+                let told = event.readable || event.closed;
+                if told && !slot.connection.rest(&mut self.io, event.slot, &mut self.buffer, event.closed) {
                     self.lose(event.slot);
                 }
             }
             State::Sending | State::Waiting | State::Reading => self.exchange(event),
+        }
+    }
+
+    fn shake_hands(&mut self, event: &Ready) {
+        let connection = &mut self.slots[event.slot as usize].connection;
+        let mut edge = Watched::new(&mut self.io);
+        match connection.connect(&mut edge, event.slot, &mut self.buffer, event.closed) {
+            Opening::Pending => {}
+            Opening::Open => {
+                self.opened(event.slot);
+                // The same edge may tell that the server closed or spoke first; it will not come again.
+                if event.readable || event.closed {
+                    self.react(event);
+                }
+            }
+            Opening::Failed(cause) => {
+                let detail = edge.error.take().map(|error| text_of(&error));
+                let detail = connection.tls_fault().or(detail).unwrap_or_else(|| "no connection".into());
+                self.refused(event.slot, Fault::from(cause), &detail);
+            }
         }
     }
 
@@ -49,34 +64,38 @@ impl<T, I: Io> Runner<T, I> {
         if step == Step::Pending && (event.readable || event.closed) {
             step = connection.pull(&mut edge, event.slot, &mut self.buffer, event.closed, &mut slot.text);
         }
-        if slot.first_byte_ns == 0 {
+        // Without an answer's byte in it, what came was the TLS session's own.
+        let own = step == Step::Pending && connection.state == State::Waiting && slot.secured;
+        if slot.first_byte_ns == 0 && !own {
             slot.first_byte_ns = edge.first_ns;
         }
-        let (cut, error, too_large) = (edge.cut, edge.error.take(), slot.text.too_large);
+        let too_large = slot.text.too_large;
+        let (error, done_ns) = (edge.error.take(), if step == Step::Pending { 0 } else { edge.done_ns() });
         match step {
             _ if too_large => self.give_up(event.slot, Fault::Other, "the body is larger than it may be"),
             Step::Pending => {
                 let timeout_ns = slot.asked.as_ref().map_or(0, |asked| asked.timeout_ns);
-                self.timers.set(event.slot, edge.now_ns().saturating_add(timeout_ns));
-                if cut {
-                    self.revisit.push(Ready { readable: true, writable: false, ..*event });
-                }
+                self.timers.set(event.slot, self.io.now_ns().saturating_add(timeout_ns));
             }
             Step::Done { answer, reusable } => {
-                let done_ns = edge.done_ns();
                 self.done(event.slot, answer, reusable, done_ns);
             }
             Step::Broken { unanswered: true, .. } if self.may_send_again(event.slot) => self.send_again(event.slot),
             Step::Broken { cause, .. } => {
-                let detail = error.as_ref().map(text_of);
-                let fault = Fault::from(cause);
-                let plain = match fault {
-                    Fault::Reset => "the server closed the connection before the answer was complete",
-                    _ => "the answer is not HTTP/1 or exceeds a limit",
-                };
-                self.give_up(event.slot, fault, detail.as_deref().unwrap_or(plain));
+                self.broken(event.slot, cause, error);
             }
         }
+    }
+
+    /// Ends the request of a connection that broke.
+    fn broken(&mut self, at: u32, cause: Cause, error: Option<io::Error>) {
+        let fault = Fault::from(cause);
+        let said = self.slots[at as usize].connection.tls_fault().or(error.as_ref().map(text_of));
+        let plain = match fault {
+            Fault::Reset => "the server closed the connection before the answer was complete",
+            _ => "the answer is not HTTP/1 or exceeds a limit",
+        };
+        self.give_up(at, fault, said.as_deref().unwrap_or(plain));
     }
 
     /// A request has its answer.
@@ -190,8 +209,7 @@ impl<T, I: Io> Runner<T, I> {
             if self.may_send_again(at) {
                 self.send_again(at);
             } else {
-                let detail = error.as_ref().map(text_of);
-                self.give_up(at, Fault::from(cause), detail.as_deref().unwrap_or("the connection took nothing"));
+                self.broken(at, cause, error);
             }
         }
     }

@@ -44,6 +44,7 @@ impl From<Cause> for Fault {
     fn from(cause: Cause) -> Self {
         match cause {
             Cause::Connect => Self::Connect,
+            Cause::Tls => Self::Tls,
             Cause::Timeout => Self::Timeout,
             Cause::Reset => Self::Reset,
             Cause::Stopped => Self::Stopped,
@@ -67,7 +68,7 @@ pub struct Reply {
     pub submitted_ns: u64,
     /// When it was sent, at last.
     pub sent_ns: u64,
-    /// When the first byte of the answer came.
+    /// When the first byte of the answer came; 0 without an answer.
     pub first_byte_ns: u64,
     /// When the answer was complete, or could not come any more.
     pub done_ns: u64,

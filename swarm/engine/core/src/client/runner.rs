@@ -34,6 +34,8 @@ pub(super) struct Slot<T> {
     pub(super) asked: Option<Asked<T>>,
     pub(super) text: Text,
     pub(super) first_byte_ns: u64,
+    /// It speaks TLS.
+    pub(super) secured: bool,
 }
 
 /// What a client's thread does.
@@ -52,8 +54,6 @@ pub struct Runner<T, I> {
     /// Idle connections, the one that is idle longest first.
     pub(super) idle: Deadlines,
     pub(super) timers: Timers,
-    /// Connections whose reading was cut, which no event will tell.
-    pub(super) revisit: Vec<Ready>,
     pub(super) ended: Vec<Ended<T>>,
     pub(super) vitals: Vitals,
     pub(super) buffer: Box<[u8]>,
@@ -77,7 +77,6 @@ impl<T, I: Io> Runner<T, I> {
             stalled: false,
             idle: Deadlines::new(limits.max_connections as usize, 0),
             timers: Timers::default(),
-            revisit: Vec::new(),
             ended: Vec::new(),
             vitals: Vitals::default(),
             buffer: vec![0; BUFFER_BYTES].into(),
@@ -108,12 +107,11 @@ impl<T, I: Io> Runner<T, I> {
         self.open_wanted();
         self.expire();
         self.leave();
-        let busy = !self.words.is_empty() || !self.revisit.is_empty() || (!self.wanting.is_empty() && !self.stalled);
+        let busy = !self.words.is_empty() || (!self.wanting.is_empty() && !self.stalled);
         let until_ns = if busy || !self.mailbox.may_sleep() { 0 } else { self.tell() };
         let mut ready = std::mem::take(&mut self.ready);
         let waited = self.io.wait(until_ns, &mut ready);
         self.mailbox.woke();
-        ready.append(&mut self.revisit);
         self.untold |= !ready.is_empty();
         for event in &ready {
             self.react(event);
@@ -137,7 +135,7 @@ impl<T, I: Io> Runner<T, I> {
         }));
         for slot in 0..self.slots.len() as u32 {
             unsent.extend(self.slots[slot as usize].asked.take());
-            self.io.close(slot);
+            self.slots[slot as usize].connection.close(&mut self.io, slot);
         }
         unsent.extend(self.lanes.drain(..).flatten().flat_map(|lane| lane.waiting));
         let done_ns = self.io.now_ns();
@@ -219,7 +217,7 @@ impl<T, I: Io> Runner<T, I> {
         if self.vacant.is_empty() && self.slots.len() < self.limits.max_connections as usize {
             let connection = Connection::new(0, self.limits.parser);
             let text = Text::default();
-            self.slots.push(Slot { connection, lane: 0, asked: None, text, first_byte_ns: 0 });
+            self.slots.push(Slot { connection, lane: 0, asked: None, text, first_byte_ns: 0, secured: false });
             return Some(self.slots.len() as u32 - 1);
         }
         if self.vacant.is_empty() && !self.evict() {
@@ -235,24 +233,26 @@ impl<T, I: Io> Runner<T, I> {
     }
 
     fn open(&mut self, at: u32, number: u32) {
-        let slot = &mut self.slots[at as usize];
-        slot.lane = number;
-        slot.connection.serial = slot.connection.serial.wrapping_add(1);
-        slot.connection.state = State::Connecting;
-        let serial = slot.connection.serial;
+        self.slots[at as usize].lane = number;
         let lane = lane_of(&mut self.lanes, number);
         lane.held += 1;
         lane.connecting += 1;
-        let (address, timeout_ns) = (lane.spec.address, lane.spec.connect_timeout_ns);
-        let mut opened = self.io.open(at, serial, address);
+        let timeout_ns = lane.spec.connect_timeout_ns;
+        let mut opened = self.connect(at, number);
         // Descriptors may run out before connections do; an idle one is worth less than a new one.
         while opened.as_ref().is_err_and(is_out_of_descriptors) && self.evict() {
-            opened = self.io.open(at, serial, address);
+            opened = self.connect(at, number);
         }
         match opened {
             Ok(()) => self.timers.set(at, self.io.now_ns().saturating_add(timeout_ns)),
             Err(error) => self.refused(at, Fault::Connect, &text_of(&error)),
         }
+    }
+
+    fn connect(&mut self, at: u32, number: u32) -> io::Result<()> {
+        let spec = &lane_of(&mut self.lanes, number).spec;
+        self.slots[at as usize].secured = spec.tls.is_some();
+        self.slots[at as usize].connection.open(&mut self.io, at, spec.address, spec.tls.as_ref())
     }
 
     fn expire(&mut self) {
@@ -271,7 +271,7 @@ impl<T, I: Io> Runner<T, I> {
 
     /// A connection could not be opened: whoever waits longest fails with it.
     pub(super) fn refused(&mut self, at: u32, fault: Fault, detail: &str) {
-        self.io.close(at);
+        self.slots[at as usize].connection.close(&mut self.io, at);
         self.timers.clear(at);
         self.vitals.refused += 1;
         let number = self.slots[at as usize].lane;
@@ -313,7 +313,7 @@ impl<T, I: Io> Runner<T, I> {
 
     /// Closes a connection that carries nothing.
     pub(super) fn close(&mut self, at: u32) {
-        self.io.close(at);
+        self.slots[at as usize].connection.close(&mut self.io, at);
         self.vitals.closed += 1;
         self.vacate(at);
     }

@@ -44,6 +44,7 @@ struct Wire {
 
 const OPENED: usize = usize::MAX;
 const ENDED: usize = usize::MAX - 1;
+const AGAIN: usize = usize::MAX - 2;
 
 #[derive(Default)]
 struct Sim {
@@ -109,6 +110,10 @@ impl Io for Sim {
         if count == 0 && !wire.ended { Err(io::ErrorKind::WouldBlock.into()) } else { Ok(count) }
     }
 
+    fn again(&mut self, slot: u32, serial: u32) {
+        self.happenings.push(Reverse((self.now_ns, slot, serial, AGAIN)));
+    }
+
     fn close(&mut self, slot: u32) {
         if let Some(wire) = self.wires.get_mut(slot as usize) {
             *wire = Wire::default();
@@ -134,7 +139,7 @@ impl Io for Sim {
                 wire.answered_ns = Some(self.now_ns);
             }
             wire.ended |= what == ENDED;
-            let (readable, writable, closed) = (piece.is_some(), what == OPENED, what == ENDED);
+            let (readable, writable, closed) = (piece.is_some() || what == AGAIN, what == OPENED, what == ENDED);
             ready.push(Ready { slot, serial, readable, writable, closed });
         }
         Ok(())
@@ -166,7 +171,7 @@ impl World {
     fn channel(&self, connections: u32) -> Channel<u32> {
         let address = SocketAddr::from(([127, 0, 0, 1], 1));
         let (connect_timeout_ns, timeout_ns) = (5 * S, 10 * S);
-        let spec = ChannelSpec { address, host: "h".into(), connections, connect_timeout_ns, timeout_ns };
+        let spec = ChannelSpec { address, host: "h".into(), tls: None, connections, connect_timeout_ns, timeout_ns };
         self.client.channel(spec).expect("it is open")
     }
 

@@ -1,19 +1,14 @@
-//! The edge as one exchange sees it: no more than so many reads in a row, the first byte's moment, the last error.
+//! The edge as one exchange sees it: how many reads, the first byte's moment, the last error.
 
 use std::io;
 use std::net::SocketAddr;
 
 use crate::io::{Io, Ready};
 
-/// How many reads a connection may make before others have their turn, so that an endless answer holds up nobody.
-const READS: u32 = 16;
-
 /// An edge that notes what an exchange does.
 pub(crate) struct Watched<'a, I> {
     io: &'a mut I,
     reads: u32,
-    /// There may be more to read, which no event will tell.
-    pub(crate) cut: bool,
     /// When a first byte came; 0 when none did.
     pub(crate) first_ns: u64,
     /// What the system said last.
@@ -22,7 +17,7 @@ pub(crate) struct Watched<'a, I> {
 
 impl<'a, I: Io> Watched<'a, I> {
     pub(crate) fn new(io: &'a mut I) -> Self {
-        Self { io, reads: 0, cut: false, first_ns: 0, error: None }
+        Self { io, reads: 0, first_ns: 0, error: None }
     }
 
     /// When the exchange was over: the moment of its only read, or now.
@@ -50,7 +45,8 @@ impl<I: Io> Io for Watched<'_, I> {
     }
 
     fn opened(&mut self, slot: u32) -> io::Result<()> {
-        self.io.opened(slot)
+        let result = self.io.opened(slot);
+        self.noted(result)
     }
 
     #[inline]
@@ -61,16 +57,16 @@ impl<I: Io> Io for Watched<'_, I> {
 
     #[inline]
     fn receive(&mut self, slot: u32, into: &mut [u8]) -> io::Result<usize> {
-        if self.reads == READS {
-            self.cut = true;
-            return Err(io::ErrorKind::WouldBlock.into());
-        }
         self.reads += 1;
         let result = self.io.receive(slot, into);
         if self.first_ns == 0 && matches!(result, Ok(1..)) {
             self.first_ns = self.io.now_ns();
         }
         self.noted(result)
+    }
+
+    fn again(&mut self, slot: u32, serial: u32) {
+        self.io.again(slot, serial);
     }
 
     fn close(&mut self, slot: u32) {

@@ -2,8 +2,9 @@
 
 use std::cmp::Reverse;
 
-use crate::connection::{Job, NO_SEAT, State, Step};
+use crate::connection::{Job, NO_SEAT, Opening, State, Step};
 use crate::io::{Io, Ready};
+use crate::plan::Target;
 use crate::stage::Phase;
 use crate::tally::{Cause, Outcome};
 
@@ -16,9 +17,8 @@ impl<I: Io> Worker<I> {
         {
             self.opens_left -= 1;
             let connection = &mut self.connections[slot as usize];
-            connection.serial = connection.serial.wrapping_add(1);
-            connection.state = State::Connecting;
-            match self.io.open(slot, connection.serial, self.targets[target].address) {
+            let Target { address, tls, .. } = &self.targets[target];
+            match connection.open(&mut self.io, slot, *address, tls.as_ref()) {
                 Ok(()) => self.connects_due.set(slot, now_ns),
                 Err(_) => self.refused(slot, Cause::Connect, now_ns),
             }
@@ -27,7 +27,7 @@ impl<I: Io> Worker<I> {
 
     /// A connection could not be opened: whoever waits longest fails with it, and the slot rests.
     pub(super) fn refused(&mut self, slot: u32, cause: Cause, now_ns: u64) {
-        self.io.close(slot);
+        self.hang_up(slot);
         self.connects_due.clear(slot);
         self.vitals.refused += 1;
         let connection = &mut self.connections[slot as usize];
@@ -54,20 +54,23 @@ impl<I: Io> Worker<I> {
         match connection.state {
             State::Closed | State::BackingOff => {}
             State::Connecting => {
+                let opening = connection.connect(&mut self.io, slot, &mut self.buffer, event.closed);
                 let now_ns = self.io.now_ns();
-                match self.io.opened(slot) {
-                    Ok(()) => {
+                match opening {
+                    Opening::Pending => {}
+                    Opening::Open => {
                         self.opened(slot, now_ns);
                         // The same edge may tell that the server closed or spoke first; it will not come again.
                         if event.readable || event.closed {
                             self.react(event);
                         }
                     }
-                    Err(_) => self.refused(slot, Cause::Connect, now_ns),
+                    Opening::Failed(cause) => self.refused(slot, cause, now_ns),
                 }
             }
             State::Idle => {
-                if event.readable || event.closed {
+                let told = event.readable || event.closed;
+                if told && !connection.rest(&mut self.io, slot, &mut self.buffer, event.closed) {
                     let now_ns = self.io.now_ns();
                     self.pools[usize::from(connection.instance)].lost(slot);
                     self.close(slot, now_ns);
@@ -165,8 +168,17 @@ impl<I: Io> Worker<I> {
         }
     }
 
+    /// Closes the socket; why its TLS failed, if it did, is told.
+    fn hang_up(&mut self, slot: u32) {
+        let connection = &mut self.connections[slot as usize];
+        if let Some(fault) = connection.tls_fault() {
+            self.control.tell_fault(fault);
+        }
+        connection.close(&mut self.io, slot);
+    }
+
     fn close(&mut self, slot: u32, now_ns: u64) {
-        self.io.close(slot);
+        self.hang_up(slot);
         self.vitals.closed += 1;
         self.vacate(slot, now_ns);
     }
