@@ -105,6 +105,7 @@ pub struct Channel<T> {
     /// The header block that was checked last: a user's requests mostly have the same.
     checked: Mutex<(Vec<u8>, Lines)>,
     closed: Mutex<bool>,
+    process: u32,
 }
 
 impl<T: Send + 'static> Client<T> {
@@ -184,7 +185,8 @@ impl<T: Send + 'static> Client<T> {
         self.mailbox.left();
         let (mailbox, waker) = (Arc::clone(&self.mailbox), self.waker.clone());
         let checked = Mutex::new((Vec::new(), Lines::default()));
-        Ok(Channel { mailbox, waker, number, host, timeout_ns, checked, closed: Mutex::new(false) })
+        let (closed, process) = (Mutex::new(false), self.process);
+        Ok(Channel { mailbox, waker, number, host, timeout_ns, checked, closed, process })
     }
 
     /// Ends the thread; what is on its way ends as stopped, and [`Client::completed`] still returns it.
@@ -244,6 +246,9 @@ impl<T> Channel<T> {
 
     /// Closes idle connections now, busy ones when what was submitted has ended.
     pub fn close(&self) {
+        if self.process != std::process::id() {
+            return; // a lock may have been held when this process was forked
+        }
         let mut closed = locked(&self.closed);
         if !mem::replace(&mut *closed, true) {
             let mut inbox = self.mailbox.inbox();

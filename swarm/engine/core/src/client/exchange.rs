@@ -104,6 +104,9 @@ impl<T, I: Io> Runner<T, I> {
         self.vitals.busy -= 1;
         let slot = &mut self.slots[at as usize];
         let Some(mut asked) = slot.asked.take() else { return };
+        if slot.connection.wire.capacity() > KEPT_BYTES {
+            slot.connection.wire = Vec::new(); // one large request must not cost its connection that memory for good
+        }
         let text = std::mem::take(&mut slot.text);
         let reply = Reply {
             status: answer.status,
@@ -132,6 +135,7 @@ impl<T, I: Io> Runner<T, I> {
         let slot = &mut self.slots[at as usize];
         let sent_ns = slot.connection.sent_ns;
         slot.text = Text::default();
+        slot.connection.wire = Vec::new();
         if let Some(asked) = slot.asked.take() {
             self.vitals.busy -= 1;
             let now_ns = self.io.now_ns();
@@ -192,9 +196,6 @@ impl<T, I: Io> Runner<T, I> {
         let now_ns = self.io.now_ns();
         let slot = &mut self.slots[at as usize];
         std::mem::swap(&mut asked.wire, &mut slot.connection.wire);
-        if asked.wire.capacity() > KEPT_BYTES {
-            asked.wire = Vec::new(); // one large request must not cost its connection that memory for good
-        }
         slot.text = Text::new(self.limits.max_body_bytes);
         slot.first_byte_ns = 0;
         slot.connection.begin(Job::default(), asked.traits.head_only, now_ns);
