@@ -12,6 +12,7 @@
 pub mod alias;
 pub mod arrival;
 mod check;
+pub mod client;
 pub mod connection;
 pub mod control;
 pub mod deadlines;

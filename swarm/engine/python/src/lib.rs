@@ -5,6 +5,9 @@
 
 #![deny(unsafe_op_in_unsafe_fn)]
 
+mod client;
+mod decode;
+mod reply;
 mod schedule;
 mod wire;
 
@@ -15,6 +18,10 @@ use pyo3::prelude::*;
 mod twinload_engine {
     use pyo3::prelude::*;
 
+    #[pymodule_export]
+    use crate::client::{Channel, Client, ClientVitals, Tls};
+    #[pymodule_export]
+    use crate::reply::Reply;
     #[pymodule_export]
     use crate::schedule::{Pool, Schedule};
 
