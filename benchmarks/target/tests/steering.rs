@@ -100,3 +100,16 @@ fn a_new_number_of_users_takes_effect_within_10_ms() {
         seen_ms - ordered_ms
     });
 }
+
+/// 1.25 s at 1,000 a second, of which the first second is left to others.
+#[test]
+fn a_share_that_is_taken_over_is_sent_from_then_on_alone() {
+    let target = Target::start();
+    let from_ns = monotonic_ns() + 100_000_000;
+    let plan = Plan { open_ahead: 8, ..target.plan(vec![Stage::new(0, Load::Rate(1_000.0), 0.0, 1.25)]) };
+    let told = Engine::take_over(&plan, from_ns - 1_000_000_000, from_ns).expect("it starts").join().expect("it ends");
+    let all = sums(&told);
+    assert_eq!((all.offered, all.sent, all.dropped, all.failed), (250, 250, 0, 0));
+    assert_eq!((target.count(), told[0].lines[0].key.second), (250, from_ns / 1_000_000_000));
+    assert!(told[0].seconds.last().is_some_and(|(_, vitals)| vitals.opened >= 8));
+}
