@@ -6,9 +6,10 @@ use std::process::{Child, Command, Stdio};
 
 use twinload_engine_core::control::Told;
 use twinload_engine_core::hdr::{Sparse, merge};
-use twinload_engine_core::plan::Plan;
+use twinload_engine_core::plan::{IoKind, Plan};
 use twinload_engine_core::stage::Stage;
 use twinload_engine_core::template::{Column, Columns, RequestSpec};
+use twinload_engine_core::uring::Uring;
 
 /// A running `bench-target`; it ends with this.
 pub(crate) struct Target {
@@ -23,9 +24,14 @@ impl Target {
 
     /// Starts one that is busy for so many µs per request.
     pub(crate) fn working(work_us: u32) -> Self {
+        Self::with("--work-us", work_us)
+    }
+
+    /// Starts one with a flag.
+    pub(crate) fn with(flag: &str, value: u32) -> Self {
         let mut command = Command::new(env!("CARGO_BIN_EXE_bench-target"));
-        let work = ["--work-us".to_owned(), work_us.to_string()];
-        let mut process = command.args(work).stdout(Stdio::piped()).spawn().expect("the target starts");
+        let mut process =
+            command.args([flag, &value.to_string()]).stdout(Stdio::piped()).spawn().expect("the target starts");
         let mut line = String::new();
         BufReader::new(process.stdout.take().expect("piped")).read_line(&mut line).expect("its first line");
         let address = line.trim().rsplit(' ').next().and_then(|text| text.parse().ok()).expect("its address");
@@ -57,6 +63,17 @@ impl Drop for Target {
     }
 }
 
+/// The interfaces that this machine offers.
+pub(crate) fn kinds() -> Vec<IoKind> {
+    match Uring::new(1) {
+        Ok(_) => vec![IoKind::Epoll, IoKind::Uring],
+        Err(error) => {
+            println!("no io_uring here: {error}");
+            vec![IoKind::Epoll]
+        }
+    }
+}
+
 /// Sums over all lines.
 #[derive(Debug, Default)]
 pub(crate) struct Sums {
@@ -67,6 +84,7 @@ pub(crate) struct Sums {
     pub(crate) failed: u64,
     pub(crate) latency: Sparse,
     pub(crate) service: Sparse,
+    pub(crate) bytes: u64,
 }
 
 pub(crate) fn sums(told: &[Told]) -> Sums {
@@ -77,6 +95,7 @@ pub(crate) fn sums(told: &[Told]) -> Sums {
         sums.dropped += line.dropped;
         for status in &line.status {
             sums.done += status.done;
+            sums.bytes += status.bytes;
             sums.failed += status.failed.iter().map(|(_, count)| count).sum::<u64>();
             merge(&mut sums.latency, &status.latency);
             merge(&mut sums.service, &status.service);

@@ -6,9 +6,11 @@ use std::thread::JoinHandle;
 
 use crate::arrival::Share;
 use crate::control::{Command, Control, Told, Vitals};
-use crate::net::{Net, Waker};
+use crate::edge::Edge;
+use crate::io::Io;
+use crate::net::{Waker, sharpen_timers};
 use crate::plan::{Plan, PlanError};
-use crate::stage::place;
+use crate::stage::{Placed, place};
 use crate::worker::{Worker, slots};
 
 /// The longest that answers may lie unread: beyond, a stall of the sender would look like a plan.
@@ -48,16 +50,11 @@ impl Engine {
         let mut engine = Self { threads: Vec::with_capacity(plan.threads as usize) };
         for index in 0..plan.threads {
             let share = Share { index, of: plan.threads };
-            let net = Net::new(slots(plan, share) as usize * plan.targets.len())?;
-            let net = if plan.coalesce_us > 0 { net.with_stamps() } else { net };
-            let (waker, control) = (net.waker(), Arc::new(Control::default()));
-            let mut worker = Worker::new(plan, stages.clone(), share, net, Arc::clone(&control))?;
-            let run = move || {
-                worker.io().sharpen_timers();
-                worker.run()
-            };
-            let handle = std::thread::Builder::new().name(format!("twinload-{index}")).spawn(run)?;
-            engine.threads.push(Thread { control, waker, handle });
+            let edge = Edge::new(plan, slots(plan, share) as usize * plan.targets.len())?;
+            engine.threads.push(match edge {
+                Edge::Epoll(net) => spawn(plan, stages.clone(), share, net.waker(), net)?,
+                Edge::Uring(uring) => spawn(plan, stages.clone(), share, uring.waker(), *uring)?,
+            });
         }
         Ok(engine)
     }
@@ -113,6 +110,24 @@ impl Engine {
             thread.waker.wake();
         }
     }
+}
+
+/// Starts the thread of one share over an edge.
+fn spawn<I: Io + Send + 'static>(
+    plan: &Plan,
+    stages: Vec<Placed>,
+    share: Share,
+    waker: Waker,
+    io: I,
+) -> Result<Thread, PlanError> {
+    let control = Arc::new(Control::default());
+    let mut worker = Worker::new(plan, stages, share, io, Arc::clone(&control))?;
+    let run = move || {
+        sharpen_timers();
+        worker.run()
+    };
+    let handle = std::thread::Builder::new().name(format!("twinload-{}", share.index)).spawn(run)?;
+    Ok(Thread { control, waker, handle })
 }
 
 impl Drop for Engine {

@@ -4,7 +4,7 @@
 //! [`worker::Worker`] that draws arrivals ([`arrival`], [`seats`], [`alias`]), renders requests ([`template`]), keeps
 //! connections ([`pool`], [`connection`], [`deadlines`]), reads answers ([`parse`]) and counts ([`tally`], [`hdr`]).
 //! Clock and sockets are behind [`io::Io`]; [`net`] is the real one. System calls and their unsafe code are
-//! `rustix`'s and, for kernel receive times, `nix`'s.
+//! `rustix`'s, `nix`'s for kernel receive times, and `twinload-engine-sys`'s for io_uring ([`uring`]).
 
 #![forbid(unsafe_code)]
 #![deny(missing_docs)]
@@ -14,6 +14,7 @@ pub mod arrival;
 pub mod connection;
 pub mod control;
 pub mod deadlines;
+mod edge;
 pub mod engine;
 mod framing;
 pub mod hdr;
@@ -27,4 +28,5 @@ pub mod stage;
 mod stamps;
 pub mod tally;
 pub mod template;
+pub mod uring;
 pub mod worker;
