@@ -244,3 +244,20 @@ impl Io for Net {
         thread_cpu_ns()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_rest_ends_with_its_time_or_when_the_engine_is_woken() {
+        let mut net = Net::new(1).expect("descriptors");
+        let waker = net.waker();
+        assert!(!net.rest(monotonic_ns() + 1_000).expect("it rests"));
+        waker.wake();
+        assert!(net.rest(monotonic_ns() + 3_600 * SECOND_NS).expect("it rests"));
+        let other = std::thread::spawn(move || waker.wake());
+        assert!(net.rest(monotonic_ns() + 3_600 * SECOND_NS).expect("it rests"));
+        other.join().expect("no panic");
+    }
+}
