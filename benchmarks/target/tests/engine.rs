@@ -10,26 +10,40 @@ use twinload_engine_core::arrival::Share;
 use twinload_engine_core::control::Control;
 use twinload_engine_core::engine::{Engine, sum_vitals};
 use twinload_engine_core::hdr::{quantile_us, total};
+use twinload_engine_core::io::Io;
 use twinload_engine_core::net::{Net, monotonic_ns};
-use twinload_engine_core::plan::Plan;
+use twinload_engine_core::plan::{IoKind, Plan};
 use twinload_engine_core::stage::{Load, Stage, place};
 use twinload_engine_core::tls::{TlsConfig, TlsOptions, TlsTarget};
+use twinload_engine_core::uring::Uring;
 use twinload_engine_core::worker::Worker;
 
 use support::{Target, sums};
+
+/// The interfaces that this machine offers.
+fn kinds() -> Vec<IoKind> {
+    match Uring::new(1) {
+        Ok(_) => vec![IoKind::Epoll, IoKind::Uring],
+        Err(error) => {
+            println!("no io_uring here: {error}");
+            vec![IoKind::Epoll]
+        }
+    }
+}
 
 #[test]
 fn both_sides_count_the_same_in_both_loops_on_two_threads() {
     let target = Target::start();
     let stages = vec![Stage::new(0, Load::Rate(2_000.0), 0.2, 0.3), Stage::new(1, Load::Users(10), 0.1, 0.2)];
     let mut sent = 0;
-    for (runs, coalesce_us) in [(1, 0), (2, 1_000)] {
-        let plan = Plan { threads: 2, coalesce_us, ..target.plan(stages.clone()) };
+    let coalesced = [(IoKind::Epoll, 1_000)];
+    for (io, coalesce_us) in kinds().into_iter().map(|io| (io, 0)).chain(coalesced) {
+        let plan = Plan { threads: 2, coalesce_us, io, ..target.plan(stages.clone()) };
         let told = Engine::start(&plan, monotonic_ns()).expect("it starts").join().expect("it ends");
         let all = sums(&told);
         assert_eq!((all.offered, all.done, all.dropped, all.failed), (all.sent, all.sent, 0, 0));
         sent += all.sent;
-        assert_eq!((sent, total(&all.latency)), (target.count(), 1_000), "run {runs}");
+        assert_eq!((sent, total(&all.latency)), (target.count(), 1_000), "{io:?} {coalesce_us}");
     }
 }
 
@@ -55,14 +69,30 @@ fn over_tls_every_request_is_answered_too() {
 #[test]
 fn stop_ends_an_endless_stage_and_loses_no_count() {
     let target = Target::start();
-    let engine = Engine::start(&target.plan(vec![Stage::new(0, Load::Rate(1.0), 0.0, f64::INFINITY)]), monotonic_ns())
-        .expect("it starts");
-    engine.set_rate(5_000.0);
-    std::thread::sleep(Duration::from_millis(200));
-    engine.stop();
-    let all = sums(&engine.join().expect("it ends"));
-    assert!(all.sent > 500, "{all:?}");
-    assert_eq!((all.sent, all.failed), (target.count(), 0));
+    let mut sent = 0;
+    for io in kinds() {
+        let plan = Plan { io, ..target.plan(vec![Stage::new(0, Load::Rate(1.0), 0.0, f64::INFINITY)]) };
+        let engine = Engine::start(&plan, monotonic_ns()).expect("it starts");
+        engine.set_rate(5_000.0);
+        std::thread::sleep(Duration::from_millis(200));
+        engine.stop();
+        let all = sums(&engine.join().expect("it ends"));
+        assert!(all.sent > 500, "{io:?} {all:?}");
+        sent += all.sent;
+        assert_eq!((sent, all.failed), (target.count(), 0), "{io:?}");
+    }
+}
+
+#[test]
+fn an_answer_of_many_pieces_is_read_in_full() {
+    let target = Target::start_with(&["--bytes", "200000"]);
+    for io in kinds() {
+        let plan = Plan { io, ..target.plan(vec![Stage::new(0, Load::Users(40), 0.0, 0.3)]) };
+        let told = Engine::start(&plan, monotonic_ns()).expect("it starts").join().expect("it ends");
+        let all = sums(&told);
+        assert_eq!((all.done, all.failed), (all.sent, 0), "{io:?}");
+        assert!(all.sent > 40 && all.bytes > 199_000 * all.sent, "{io:?} {all:?}");
+    }
 }
 
 #[test]
@@ -71,11 +101,14 @@ fn a_target_that_refuses_is_counted_and_not_asked_in_a_loop() {
     let mut plan = target.plan(vec![Stage::new(0, Load::Users(8), 0.0, 0.3)]);
     plan.queue_limit_s = 0.1;
     drop(target);
-    let told = Engine::start(&plan, monotonic_ns()).expect("it starts").join().expect("it ends");
-    let all = sums(&told);
-    assert_eq!(all.offered, all.sent + all.dropped);
-    assert_eq!((all.done, all.failed), (all.sent, all.sent));
-    assert!(all.sent > 0 && told[0].vitals.refused < 1_000, "{all:?}");
+    for io in kinds() {
+        plan.io = io;
+        let told = Engine::start(&plan, monotonic_ns()).expect("it starts").join().expect("it ends");
+        let all = sums(&told);
+        assert_eq!(all.offered, all.sent + all.dropped);
+        assert_eq!((all.done, all.failed), (all.sent, all.sent));
+        assert!(all.sent > 0 && told[0].vitals.refused < 1_000, "{io:?} {all:?}");
+    }
 }
 
 #[test]
@@ -88,13 +121,20 @@ fn a_request_takes_no_memory_with_kernel_receive_times() {
     takes_no_memory(Net::new(64).expect("descriptors").with_stamps(), 250);
 }
 
-fn takes_no_memory(net: Net, coalesce_us: u32) {
+#[test]
+fn a_request_takes_no_memory_over_io_uring() {
+    if kinds().contains(&IoKind::Uring) {
+        takes_no_memory(Uring::new(64).expect("a ring"), 0);
+    }
+}
+
+fn takes_no_memory(io: impl Io, coalesce_us: u32) {
     let target = Target::start();
     let start_ns = monotonic_ns();
     let stage = Stage::new(0, Load::Rate(20_000.0), 0.0, f64::INFINITY);
     let plan = Plan { coalesce_us, ..target.plan(vec![stage]) };
     let stages = place(&plan.stages, start_ns).expect("stages");
-    let mut worker = Worker::new(&plan, stages, Share::WHOLE, net, Arc::new(Control::default())).expect("a plan");
+    let mut worker = Worker::new(&plan, stages, Share::WHOLE, io, Arc::new(Control::default())).expect("a plan");
     let mut run_until = |until_ns: u64| {
         while monotonic_ns() < until_ns {
             worker.turn().expect("a turn");
@@ -136,11 +176,22 @@ fn answers_that_lie_unread_are_not_counted_as_the_server_s_time() {
 /// then answered within the drain, which is short beside a second.
 #[test]
 fn a_stall_of_a_second_shows_as_long_as_it_was() {
+    a_stall_shows(IoKind::Epoll);
+}
+
+#[test]
+fn a_stall_of_a_second_shows_as_long_as_it_was_over_io_uring() {
+    if kinds().contains(&IoKind::Uring) {
+        a_stall_shows(IoKind::Uring);
+    }
+}
+
+fn a_stall_shows(io: IoKind) {
     let target = Target::start();
     let (rate_rps, length_s) = (2_000.0, 5.0);
     let stage = Stage::new(0, Load::Rate(rate_rps), 0.0, length_s);
     let start_ns = monotonic_ns() + 20_000_000;
-    let engine = Engine::start(&target.plan(vec![stage]), start_ns).expect("it starts");
+    let engine = Engine::start(&Plan { io, ..target.plan(vec![stage]) }, start_ns).expect("it starts");
     let process = Pid::from_child(&target.process);
     std::thread::sleep(Duration::from_millis(2_000));
     kill_process(process, Signal::STOP).expect("it is ours");

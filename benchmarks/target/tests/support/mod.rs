@@ -65,6 +65,7 @@ pub(crate) struct Sums {
     pub(crate) failed: u64,
     pub(crate) latency: Sparse,
     pub(crate) service: Sparse,
+    pub(crate) bytes: u64,
 }
 
 pub(crate) fn sums(told: &[Told]) -> Sums {
@@ -75,6 +76,7 @@ pub(crate) fn sums(told: &[Told]) -> Sums {
         sums.dropped += line.dropped;
         for status in &line.status {
             sums.done += status.done;
+            sums.bytes += status.bytes;
             sums.failed += status.failed.iter().map(|(_, count)| count).sum::<u64>();
             merge(&mut sums.latency, &status.latency);
             merge(&mut sums.service, &status.service);

@@ -6,7 +6,7 @@ use std::path::PathBuf;
 
 use anyhow::{Context as _, bail, ensure};
 use twinload_engine_core::arrival::Spacing;
-use twinload_engine_core::plan::{self, Plan};
+use twinload_engine_core::plan::{self, IoKind, Plan};
 use twinload_engine_core::stage::{Load, Stage};
 use twinload_engine_core::template::{Column, Columns, RequestSpec};
 use twinload_engine_core::tls::TlsTarget;
@@ -32,6 +32,7 @@ Sends requests to loopback and prints rates, latency from the intended start, se
   --arrivals A         poisson (default) or constant
   --timeout S          time-out of an answer (default 10)
   --coalesce-us N      let answers lie up to N µs unread, timed by the kernel, so that one wake-up serves many (default 0)
+  --io KIND            auto (default), epoll or uring
   --threads N          sending threads (default 1)
   --seed N             all that is random follows from it (default 1)
   --json               one JSON object
@@ -60,6 +61,7 @@ pub(crate) struct Options {
     timeout_s: f64,
     threads: u32,
     coalesce_us: u32,
+    io: IoKind,
     seed: u64,
     pub(crate) json: bool,
 }
@@ -102,6 +104,7 @@ impl Command {
                 "timeout" => options.timeout_s = parser.value()?.parse().context(name)?,
                 "connections" => options.connections = parser.value()?.parse().context(name)?,
                 "coalesce-us" => options.coalesce_us = parser.value()?.parse().context(name)?,
+                "io" => options.io = io_kind(&parser.value()?.string()?)?,
                 "threads" => options.threads = parser.value()?.parse().context(name)?,
                 "seed" => options.seed = parser.value()?.parse().context(name)?,
                 _ => bail!("--{name} is no flag: see --help"),
@@ -135,6 +138,7 @@ impl Default for Options {
             timeout_s: 10.0,
             threads: 1,
             coalesce_us: 0,
+            io: IoKind::Auto,
             seed: 1,
             json: false,
         }
@@ -162,6 +166,7 @@ impl Options {
             timeout_s: self.timeout_s,
             threads: self.threads,
             coalesce_us: self.coalesce_us,
+            io: self.io,
             seed: self.seed,
             ..simple
         })
@@ -208,6 +213,15 @@ fn spacing(text: &str) -> anyhow::Result<Spacing> {
         "poisson" => Ok(Spacing::Poisson),
         "constant" => Ok(Spacing::Constant),
         _ => bail!("--arrivals {text}: give poisson or constant"),
+    }
+}
+
+fn io_kind(text: &str) -> anyhow::Result<IoKind> {
+    match text {
+        "auto" => Ok(IoKind::Auto),
+        "epoll" => Ok(IoKind::Epoll),
+        "uring" => Ok(IoKind::Uring),
+        _ => bail!("--io {text}: give auto, epoll or uring"),
     }
 }
 

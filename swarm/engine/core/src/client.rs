@@ -119,7 +119,7 @@ impl<T: Send + 'static> Client<T> {
         let waker = net.waker();
         let mut runner = Runner::new(net, Arc::clone(&mailbox), limits);
         let run = move || {
-            runner.io().sharpen_timers();
+            crate::net::sharpen_timers();
             let end = catch_unwind(AssertUnwindSafe(|| runner.run()));
             // However it ended, whoever waits is told.
             runner.end(match &end {

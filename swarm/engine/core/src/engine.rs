@@ -6,9 +6,11 @@ use std::thread::JoinHandle;
 
 use crate::arrival::Share;
 use crate::control::{Command, Control, Told, Vitals};
-use crate::net::{Net, Waker};
+use crate::edge::Edge;
+use crate::io::Io;
+use crate::net::{Waker, sharpen_timers};
 use crate::plan::{Plan, PlanError};
-use crate::stage::place;
+use crate::stage::{Placed, place};
 use crate::worker::{Worker, slots};
 
 /// The longest that answers may lie unread: beyond, a stall of the sender would look like a plan.
@@ -58,17 +60,12 @@ impl Engine {
         let mut engine = Self { threads: Vec::with_capacity(plan.threads as usize) };
         for index in 0..plan.threads {
             let share = Share { index, of: plan.threads };
-            let net = Net::new(slots(plan, share) as usize * plan.targets.len())?;
-            let net = if plan.coalesce_us > 0 { net.with_stamps() } else { net };
-            let (waker, control) = (net.waker(), Arc::new(Control::default()));
-            let worker = Worker::new(plan, stages.clone(), share, net, Arc::clone(&control))?;
-            let mut worker = if from_ns > start_ns { worker.taking_over(from_ns) } else { worker };
-            let run = move || {
-                worker.io().sharpen_timers();
-                worker.run()
-            };
-            let handle = std::thread::Builder::new().name(format!("twinload-{index}")).spawn(run)?;
-            engine.threads.push(Thread { control, waker, handle });
+            let edge = Edge::new(plan, slots(plan, share) as usize * plan.targets.len())?;
+            let begin = Begin { stages: stages.clone(), start_ns, from_ns };
+            engine.threads.push(match edge {
+                Edge::Epoll(net) => spawn(plan, begin, share, net.waker(), net)?,
+                Edge::Uring(uring) => spawn(plan, begin, share, uring.waker(), *uring)?,
+            });
         }
         Ok(engine)
     }
@@ -124,6 +121,32 @@ impl Engine {
             thread.waker.wake();
         }
     }
+}
+
+/// Starts the thread of one share over an edge.
+/// What a thread begins with.
+struct Begin {
+    stages: Vec<Placed>,
+    start_ns: u64,
+    from_ns: u64,
+}
+
+fn spawn<I: Io + Send + 'static>(
+    plan: &Plan,
+    begin: Begin,
+    share: Share,
+    waker: Waker,
+    io: I,
+) -> Result<Thread, PlanError> {
+    let control = Arc::new(Control::default());
+    let worker = Worker::new(plan, begin.stages, share, io, Arc::clone(&control))?;
+    let mut worker = if begin.from_ns > begin.start_ns { worker.taking_over(begin.from_ns) } else { worker };
+    let run = move || {
+        sharpen_timers();
+        worker.run()
+    };
+    let handle = std::thread::Builder::new().name(format!("twinload-{}", share.index)).spawn(run)?;
+    Ok(Thread { control, waker, handle })
 }
 
 impl Drop for Engine {

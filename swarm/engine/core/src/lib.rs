@@ -4,7 +4,7 @@
 //! [`worker::Worker`] that draws arrivals ([`arrival`], [`seats`], [`alias`]), renders requests ([`template`]), keeps
 //! connections ([`pool`], [`connection`], [`tls`], [`deadlines`]), reads answers ([`parse`]) and counts ([`tally`], [`hdr`]).
 //! Clock and sockets are behind [`io::Io`]; [`net`] is the real one. System calls and their unsafe code are
-//! `rustix`'s and, for kernel receive times, `nix`'s.
+//! `rustix`'s, `nix`'s for kernel receive times, and `twinload-engine-sys`'s for io_uring ([`uring`]).
 
 #![forbid(unsafe_code)]
 #![deny(missing_docs)]
@@ -16,6 +16,7 @@ pub mod client;
 pub mod connection;
 pub mod control;
 pub mod deadlines;
+mod edge;
 pub mod engine;
 mod framing;
 mod hash;
@@ -33,4 +34,5 @@ mod stamps;
 pub mod tally;
 pub mod template;
 pub mod tls;
+pub mod uring;
 pub mod worker;

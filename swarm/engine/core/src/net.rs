@@ -8,7 +8,7 @@ use std::io::{self, IoSliceMut};
 use std::mem::MaybeUninit;
 use std::net::SocketAddr;
 use std::num::NonZeroU64;
-use std::os::fd::{AsRawFd as _, OwnedFd};
+use std::os::fd::{AsFd as _, AsRawFd as _, BorrowedFd, OwnedFd};
 use std::sync::Arc;
 
 use nix::sys::socket::{ControlMessageOwned, MsgFlags, recvmsg, setsockopt, sockopt::ReceiveTimestampns};
@@ -30,6 +30,19 @@ const WAKER: u64 = u64::MAX;
 pub struct Waker(Arc<OwnedFd>);
 
 impl Waker {
+    pub(crate) fn new() -> io::Result<Self> {
+        Ok(Self(Arc::new(eventfd(0, EventfdFlags::CLOEXEC | EventfdFlags::NONBLOCK)?)))
+    }
+
+    pub(crate) fn as_fd(&self) -> BorrowedFd<'_> {
+        self.0.as_fd()
+    }
+
+    /// Forgets that it woke; what was changed before that is to be looked at after this.
+    pub(crate) fn settle(&self) {
+        let _ = rustix::io::read(&*self.0, &mut [0_u8; 8]);
+    }
+
     /// Wakes the thread; it sees what was changed before the call.
     pub fn wake(&self) {
         // The only failure is a counter that is full, and then the thread is being woken already.
@@ -72,6 +85,31 @@ fn to_timespec(span_ns: u64) -> Timespec {
     Timespec { tv_sec: (span_ns / SECOND_NS) as i64, tv_nsec: (span_ns % SECOND_NS) as i64 }
 }
 
+/// Returns the CPU time of the calling thread in ns.
+pub(crate) fn thread_cpu_ns() -> u64 {
+    to_ns(clock_gettime(ClockId::ThreadCPUTime))
+}
+
+/// Makes the calling thread's timers exact; without that right they are 50 µs late, which the send lag shows.
+pub(crate) fn sharpen_timers() {
+    let _ = rustix::thread::set_current_timer_slack(NonZeroU64::new(1));
+}
+
+/// Returns a socket that connects; `stamped` asks for the kernel's receive times.
+pub(crate) fn begin_connect(to: SocketAddr, stamped: bool) -> io::Result<OwnedFd> {
+    let family = if to.is_ipv4() { AddressFamily::INET } else { AddressFamily::INET6 };
+    let flags = SocketFlags::NONBLOCK | SocketFlags::CLOEXEC;
+    let socket = rustix::net::socket_with(family, SocketType::STREAM, flags, None)?;
+    sockopt::set_tcp_nodelay(&socket, true)?;
+    if stamped {
+        setsockopt(&socket, ReceiveTimestampns, &true)?;
+    }
+    match rustix::net::connect(&socket, &to) {
+        Ok(()) | Err(Errno::INPROGRESS) => Ok(socket),
+        Err(errno) => Err(errno.into()),
+    }
+}
+
 impl Net {
     /// Returns an edge with room for so many connections.
     ///
@@ -79,7 +117,7 @@ impl Net {
     /// When the process may have no more descriptors.
     pub fn new(slots: usize) -> io::Result<Self> {
         let epoll = epoll::create(epoll::CreateFlags::CLOEXEC)?;
-        let waker = Waker(Arc::new(eventfd(0, EventfdFlags::CLOEXEC | EventfdFlags::NONBLOCK)?));
+        let waker = Waker::new()?;
         epoll::add(&epoll, &*waker.0, epoll::EventData::new_u64(WAKER), epoll::EventFlags::IN | epoll::EventFlags::ET)?;
         let sockets = std::iter::repeat_with(|| None).take(slots).collect();
         Ok(Self { epoll, waker, sockets, stamps: None })
@@ -95,11 +133,6 @@ impl Net {
     #[must_use]
     pub fn waker(&self) -> Waker {
         self.waker.clone()
-    }
-
-    /// Makes the calling thread's timers exact; without that right they are 50 µs late, which the send lag shows.
-    pub fn sharpen_timers(&self) {
-        let _ = rustix::thread::set_current_timer_slack(NonZeroU64::new(1));
     }
 
     fn socket(&self, slot: u32) -> io::Result<&OwnedFd> {
@@ -141,17 +174,7 @@ impl Io for Net {
     }
 
     fn open(&mut self, slot: u32, serial: u32, to: SocketAddr) -> io::Result<()> {
-        let family = if to.is_ipv4() { AddressFamily::INET } else { AddressFamily::INET6 };
-        let flags = SocketFlags::NONBLOCK | SocketFlags::CLOEXEC;
-        let socket = rustix::net::socket_with(family, SocketType::STREAM, flags, None)?;
-        sockopt::set_tcp_nodelay(&socket, true)?;
-        if self.stamps.is_some() {
-            setsockopt(&socket, ReceiveTimestampns, &true)?;
-        }
-        match rustix::net::connect(&socket, &to) {
-            Ok(()) | Err(Errno::INPROGRESS) => {}
-            Err(errno) => return Err(errno.into()),
-        }
+        let socket = begin_connect(to, self.stamps.is_some())?;
         epoll::add(&self.epoll, &socket, data_of(slot, serial), wanted())?;
         self.sockets[slot as usize] = Some(socket);
         Ok(())
@@ -202,7 +225,7 @@ impl Io for Net {
         for event in self.wait_events(wait_ns, &mut events)? {
             let (data, flags) = (event.data.u64(), event.flags);
             if data == WAKER {
-                let _ = rustix::io::read(&*self.waker.0, &mut [0_u8; 8]);
+                self.waker.settle();
                 continue;
             }
             let closed = flags.intersects(epoll::EventFlags::RDHUP | epoll::EventFlags::HUP | epoll::EventFlags::ERR);
@@ -223,7 +246,7 @@ impl Io for Net {
         match poll(&mut [PollFd::new(&*self.waker.0, PollFlags::IN)], Some(&to_timespec(rest_ns))) {
             Ok(0) | Err(Errno::INTR) => Ok(false),
             Ok(_) => {
-                let _ = rustix::io::read(&*self.waker.0, &mut [0_u8; 8]);
+                self.waker.settle();
                 Ok(true)
             }
             Err(errno) => Err(errno.into()),
@@ -231,6 +254,23 @@ impl Io for Net {
     }
 
     fn cpu_ns(&self) -> u64 {
-        to_ns(clock_gettime(ClockId::ThreadCPUTime))
+        thread_cpu_ns()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_rest_ends_with_its_time_or_when_the_engine_is_woken() {
+        let mut net = Net::new(1).expect("descriptors");
+        let waker = net.waker();
+        assert!(!net.rest(monotonic_ns() + 1_000).expect("it rests"));
+        waker.wake();
+        assert!(net.rest(monotonic_ns() + 3_600 * SECOND_NS).expect("it rests"));
+        let other = std::thread::spawn(move || waker.wake());
+        assert!(net.rest(monotonic_ns() + 3_600 * SECOND_NS).expect("it rests"));
+        other.join().expect("no panic");
     }
 }

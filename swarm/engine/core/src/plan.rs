@@ -85,6 +85,25 @@ pub struct Plan {
     /// serves many; 0 reads each at once. Above 0 an answer's end is the kernel's receive time, so that the wait is not
     /// counted as the server's. A closed-loop user without think time is slowed by up to this; disclose it.
     pub coalesce_us: u32,
+    /// Which interface of the kernel carries the connections.
+    pub io: IoKind,
+}
+
+/// An interface of the kernel to connections.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum IoKind {
+    /// epoll, for io_uring measured no better beyond noise. Requests per CPU-second of io_uring over epoll on loopback
+    /// (Linux 6.18, two shared cores, closed loop, medians of two runs of 6 and 7 interleaved rounds): 64 connections
+    /// 0.98 and 1.01 saturated, 0.90 and 1.01 with a server that is the limit; 1,000 connections 1.12 and 1.05, 1.00 and
+    /// 0.92. Nearly all of the time is TCP's in both. It has no kernel receive times either, which gain far more with a
+    /// server that is the limit ([`Plan::coalesce_us`]).
+    #[default]
+    Auto,
+    /// epoll.
+    Epoll,
+    /// io_uring, which may be tried for a thousand busy connections and more; refused where the kernel (before Linux 6.1) or a container
+    /// does not offer it.
+    Uring,
 }
 
 impl Plan {
@@ -113,6 +132,7 @@ impl Plan {
             threads: 1,
             seed: 1,
             coalesce_us: 0,
+            io: IoKind::Auto,
         }
     }
 }
@@ -183,6 +203,9 @@ pub enum PlanError {
         /// What would be right.
         range: &'static str,
     },
+    /// io_uring was asked for and cannot be had.
+    #[error("io = uring cannot be: {0}: give auto or epoll")]
+    Uring(std::io::Error),
     /// The machine refused a thread or a descriptor.
     #[error("the engine could not start: {0}")]
     Machine(#[from] std::io::Error),

@@ -9,7 +9,7 @@ use twinload_engine_core::arrival::Spacing;
 use twinload_engine_core::control::{Told, Vitals};
 use twinload_engine_core::hdr::Sparse;
 use twinload_engine_core::parse::Limits;
-use twinload_engine_core::plan::{Endpoint, Plan, Target};
+use twinload_engine_core::plan::{Endpoint, IoKind, Plan, Target};
 use twinload_engine_core::stage::{Kind, Load, Stage};
 use twinload_engine_core::tally::SecondLine;
 use twinload_engine_core::template::{Columns, RequestSpec};
@@ -30,6 +30,7 @@ pub(crate) struct WirePlan {
     timeout_s: f64,
     check_ratio: f64,
     coalesce_us: u32,
+    io: WireIo,
     threads: u32,
     seed: u64,
 }
@@ -88,6 +89,14 @@ enum WireSpacing {
     Constant,
 }
 
+#[derive(Clone, Copy, Debug, Deserialize)]
+#[serde(rename_all = "snake_case")]
+enum WireIo {
+    Auto,
+    Epoll,
+    IoUring,
+}
+
 impl WirePlan {
     /// Returns the plan for a pool's columns and weights; says what is wrong with a stage.
     pub(crate) fn plan(self, columns: Columns, user_weights: Vec<u64>) -> Result<Plan, String> {
@@ -110,6 +119,11 @@ impl WirePlan {
             timeout_s: self.timeout_s,
             check_ratio: self.check_ratio,
             coalesce_us: self.coalesce_us,
+            io: match self.io {
+                WireIo::Auto => IoKind::Auto,
+                WireIo::Epoll => IoKind::Epoll,
+                WireIo::IoUring => IoKind::Uring,
+            },
             limits: Limits::default(),
             threads: self.threads,
             seed: self.seed,

@@ -88,6 +88,7 @@ impl<T, I: Io> Runner<T, I> {
     }
 
     /// The edge.
+    #[cfg(test)]
     pub(crate) fn io(&mut self) -> &mut I {
         &mut self.io
     }
