@@ -69,8 +69,8 @@ class Client:
         """Start the thread.
 
         Args:
-            max_connections: of all channels together; the one that is idle longest gives way to a new one.
-        Raises: OSError when the machine refuses a thread or a descriptor, ValueError for 0.
+            max_connections: of all channels together; at most 1,000,000; the one that is idle longest gives way.
+        Raises: OSError when the machine refuses a thread or a descriptor, ValueError for another number.
         """
 
     def fileno(self) -> int:

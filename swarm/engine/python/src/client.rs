@@ -11,6 +11,9 @@ use twinload_engine_core::tls::{TlsConfig, TlsError, TlsOptions, TlsTarget};
 
 use crate::reply::Reply;
 
+/// What each may have costs memory before it is opened.
+const MOST_CONNECTIONS: u32 = 1_000_000;
+
 /// One native thread that exchanges requests. Made late: never before a fork.
 #[pyclass(frozen, module = "twinload_engine")]
 pub(crate) struct Client(client::Client<Py<PyAny>>);
@@ -58,8 +61,9 @@ impl Client {
     #[new]
     #[pyo3(signature = (*, max_connections=20_000))]
     fn new(max_connections: u32) -> PyResult<Self> {
-        if max_connections == 0 {
-            return Err(PyValueError::new_err("max_connections = 0: give a number from 1 on"));
+        if !(1..=MOST_CONNECTIONS).contains(&max_connections) {
+            let range = format!("max_connections = {max_connections}: give a number from 1 to {MOST_CONNECTIONS}");
+            return Err(PyValueError::new_err(range));
         }
         let limits = ClientLimits { max_connections, ..ClientLimits::default() };
         Ok(Self(client::Client::start(limits)?))

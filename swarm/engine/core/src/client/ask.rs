@@ -168,6 +168,7 @@ fn is_target(target: &str) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use proptest::prelude::*;
 
     fn rendered(method: &str, target: &str, headers: &[u8], body: Option<&[u8]>) -> Result<(String, Traits), AskError> {
         let mut out = Vec::new();
@@ -217,6 +218,31 @@ mod tests {
         for length in ["3", "", "+2", "2, 2", "99999999999999999999999"] {
             let line = format!("Content-Length: {length}\r\n");
             assert!(matches!(rendered("POST", "/", line.as_bytes(), Some(b"ab")), Err(AskError::Length { .. })));
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn what_is_sent_is_read_as_one_request_and_the_same(
+            method in "[A-Za-z !\r\n-]{1,6}",
+            target in "/[ -~\r\n]{0,8}",
+            lines in prop::collection::vec("[A-Za-z :-]{0,16}: [ -~\t\r\n\0]{0,12}", 0..4),
+            body in prop::option::of(prop::collection::vec(any::<u8>(), 0..9)),
+        ) {
+            let headers: String = lines.iter().map(|line| format!("{line}\r\n")).collect();
+            let mut out = Vec::new();
+            let ask = Ask { method: &method, target: &target, headers: headers.as_bytes(), body: body.as_deref() };
+            let Ok(lines) = Lines::of(ask.headers) else { return Ok(()) };
+            if ask.render("h", lines, &mut out).is_err() { return Ok(()) }
+            let mut parsed = [httparse::EMPTY_HEADER; 16];
+            let mut request = httparse::Request::new(&mut parsed);
+            let head = request.parse(&out).expect("it can be read").unwrap();
+            prop_assert_eq!((request.method, request.path), (Some(&*method), Some(&*target)));
+            prop_assert_eq!(&out[head..], body.as_deref().unwrap_or_default());
+            let named = |name: &str| request.headers.iter().filter(|line| line.name.eq_ignore_ascii_case(name)).count();
+            let needs_length = body.is_some_and(|body| !body.is_empty());
+            prop_assert_eq!((named("host"), named("transfer-encoding")), (1, 0));
+            prop_assert!(named("content-length") <= 1 && (!needs_length || named("content-length") == 1));
         }
     }
 }

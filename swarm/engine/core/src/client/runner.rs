@@ -40,7 +40,7 @@ pub(super) struct Slot<T> {
 
 /// What a client's thread does.
 #[derive(Debug)]
-pub struct Runner<T, I> {
+pub(crate) struct Runner<T, I> {
     pub(super) io: I,
     mailbox: Arc<Mailbox<T>>,
     pub(super) limits: ClientLimits,
@@ -174,7 +174,10 @@ impl<T, I: Io> Runner<T, I> {
 
     fn ask(&mut self, asked: Asked<T>) {
         let number = asked.channel;
-        let Some(lane) = self.lanes[number as usize].as_mut() else { return };
+        let Some(lane) = self.lanes.get_mut(number as usize).and_then(Option::as_mut) else {
+            let now_ns = self.io.now_ns();
+            return self.fail(asked, Fault::Stopped, "the channel is closed", 0, now_ns);
+        };
         if let Some(slot) = lane.free.pop() {
             self.idle.clear(slot);
             self.send(slot, asked);

@@ -127,8 +127,7 @@ impl Io for Sim {
     fn wait(&mut self, until_ns: u64, ready: &mut Vec<Ready>) -> io::Result<()> {
         ready.clear();
         let next_ns = self.happenings.peek().map_or(u64::MAX, |Reverse((at_ns, ..))| *at_ns);
-        let until_ns = next_ns.min(until_ns);
-        self.now_ns = if until_ns == u64::MAX { self.now_ns } else { self.now_ns.max(until_ns) };
+        self.now_ns = self.now_ns.max(Some(next_ns.min(until_ns)).filter(|&at_ns| at_ns < u64::MAX).unwrap_or(0));
         while let Some(&Reverse((at_ns, slot, serial, what))) = self.happenings.peek()
             && at_ns <= self.now_ns
         {
