@@ -14,30 +14,32 @@ from locust.env import Environment
 
 import sys
 from itertools import count
+from typing import Any, ClassVar
 
 import gevent
 from gevent.fileobject import FileObjectThread
 
 from swarm.native.user import NativeHttpUser
 
-
-class Asking:
-    """Asks for another user's page each time."""
-
-    @task
-    def ask(self) -> None:
-        """Send one request."""
-        self.client.get(f"/u/{next(self._numbers) % 16_000}", name="/u")  # type: ignore[attr-defined]
-
-    _numbers = count()
+_numbers = count()
 
 
-class Fast(Asking, FastHttpUser):
+@task
+def ask(user: Any) -> None:
+    """Ask for another user's page each time."""
+    user.client.get(f"/u/{next(_numbers) % 16_000}", name="/u")
+
+
+class Fast(FastHttpUser):
     """Locust's own."""
 
+    tasks: ClassVar[list[Any]] = [ask]
 
-class Native(Asking, NativeHttpUser):
+
+class Native(NativeHttpUser):
     """The engine's."""
+
+    tasks: ClassVar[list[Any]] = [ask]
 
 
 CLASSES: dict[str, type[User]] = {"fasthttp": Fast, "native-users": Native}
