@@ -1,7 +1,8 @@
 """Curves: what one twin did with one endpoint at each offered rate, merged over blocks, each block beside it. Pure.
 
-A point joins the stages of the same offered rate: within a block the k-th stage at a rate meets the k-th of the other
-blocks, so that the two bases of a spike stay apart. Invalid stages do not count where a valid one stands for the point.
+A point joins the stages of the same planned rate (or number of users, where they have no rate): within a block the
+k-th stage at a rate meets the k-th of the other blocks, so that the two bases of a spike stay apart. Invalid stages do
+not count where a valid one stands for the point.
 """
 
 from __future__ import annotations
@@ -11,11 +12,15 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from analysis.proof import SenderProof, mean_or_none, proof_of, to_ms
 from analysis.run import RunData, StageData
 from analysis.setting import serving, sum_or_none
 from analysis.tally import times_of
 from records.hdr import Sparse, merged, quantile_us, total
-from records.stage import Loop
+from records.stage import Loop, Stage
+
+Step = tuple[float | None, int | None, bool]
+"""What a stage asked for: the planned rate, or the users where there is none, and whether Locust's users steered."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,12 +35,15 @@ class Quantiles:
 
 @dataclass(frozen=True, slots=True)
 class BlockPoint:
-    """One stage of one block. `answered_rps` counts failed answers too; `achieved_rps` good ones alone."""
+    """One stage of one block. `answered_rps` counts failed answers too; `achieved_rps` good ones alone.
+
+    `at_rps` is where it stands on the axis of rates, as for the point.
+    """
 
     stage: int
     block: int
     pair: int
-    offered_rps: float
+    at_rps: float
     achieved_rps: float
     answered_rps: float
     quantiles: Quantiles
@@ -51,30 +59,45 @@ class BlockPoint:
 class CurvePoint:
     """One offered rate of a curve, merged over `blocks` that count; every stage is in `by_block`, valid or not.
 
-    `times` is the histogram behind the percentiles (µs). `cpu_cores` and `memory_bytes` hold one value for each
-    instance of the twin. `why` holds the reasons against single blocks too, so a valid point can have some.
+    `offered_rps` is the planned rate; of a live stage in an open loop the arrivals counted; None where users ask as
+    fast as they are answered. `at_rps` is where the point stands on the axis of rates: offered, else achieved.
+    `arrived_rps` and `edge_rps` are what was offered in fact and how far answers may fall short of it by chance.
+    `times` is the histogram behind the percentiles and `service` that of service times (µs). `cpu_cores` and
+    `memory_bytes` hold one value for each instance of the twin. `why` holds the reasons against single blocks too, so a
+    valid point can have some.
     """
 
     loop: Loop
     users: int | None
-    offered_rps: float
+    offered_rps: float | None
     achieved_rps: float
     samples: int
     blocks: int
     quantiles: Quantiles
     service_p99_ms: float | None
     failed_ratio: float | None
-    dropped_ratio: float | None
-    send_lag_p99_ms: float | None
-    backlog_max: int | None
-    generator_cpu_percent: float | None
-    stolen_ratio: float | None
+    proof: SenderProof
     cpu_cores: dict[str, float | None]
     memory_bytes: dict[str, float | None]
     valid: bool
     why: tuple[str, ...]
     times: Sparse
     by_block: tuple[BlockPoint, ...]
+    at_rps: float
+    live: bool = False
+    arrived_rps: float | None = None
+    edge_rps: float = 0.0
+    service: Sparse = ()
+
+    @property
+    def past_saturation(self) -> bool:
+        """Whether every block that counts was past saturation."""
+        return all(block.past_saturation for block in self.counted)
+
+    @property
+    def is_unbounded(self) -> bool:
+        """Whether its latency grows as long as the stage lasts: past saturation in an open loop arrivals pile up."""
+        return self.loop == "open" and self.valid and self.past_saturation
 
     @property
     def counted(self) -> tuple[BlockPoint, ...]:
@@ -84,7 +107,7 @@ class CurvePoint:
 
 @dataclass(frozen=True, slots=True)
 class Curve:
-    """The points of one twin and endpoint in order of offered rate."""
+    """The points of one twin and endpoint in order of rate."""
 
     twin: str
     endpoint: str
@@ -98,17 +121,23 @@ def curves_of(run: RunData) -> dict[tuple[str, str], Curve]:
 
 def curve_of(run: RunData, twin: str, endpoint: str) -> Curve:
     """Return the curve of one twin and endpoint."""
-    groups: dict[tuple[float, int], list[StageData]] = {}
-    seen: dict[tuple[int, float], int] = {}
+    groups: dict[tuple[Step, int], list[StageData]] = {}
+    seen: dict[tuple[int, Step], int] = {}
     for data in run.stages:
         stage = data.line.stage
-        if not data.measured or (stage.twin, stage.endpoint) != (twin, endpoint) or stage.rate_rps is None:
+        if not data.measured or (stage.twin, stage.endpoint) != (twin, endpoint):
             continue
-        rate = round(stage.rate_rps, 6)
-        turn = seen.get((stage.block, rate), 0)
-        seen[stage.block, rate] = turn + 1
-        groups.setdefault((rate, turn), []).append(data)
-    return Curve(twin, endpoint, tuple(_point(run, groups[key]) for key in sorted(groups)))
+        step = _step(stage)
+        turn = seen.get((stage.block, step), 0)
+        seen[stage.block, step] = turn + 1
+        groups.setdefault((step, turn), []).append(data)
+    points = [_point(run, stages) for (_, turn), stages in sorted(groups.items(), key=lambda item: item[0][1])]
+    return Curve(twin, endpoint, tuple(sorted(points, key=lambda point: point.at_rps)))
+
+
+def _step(stage: Stage) -> Step:
+    rate = None if stage.rate_rps is None else round(stage.rate_rps, 6)
+    return rate, stage.users if rate is None else None, stage.live
 
 
 def quantiles_of(times: Sparse) -> Quantiles:
@@ -116,58 +145,48 @@ def quantiles_of(times: Sparse) -> Quantiles:
     return Quantiles(*(to_ms(quantile_us(times, q)) for q in (0.5, 0.9, 0.99, 0.999)))
 
 
-def to_ms(value_us: float | None) -> float | None:
-    """Return µs as ms; None stays None."""
-    return None if value_us is None else value_us / 1000
-
-
-def mean_or_none(values: Sequence[float | None]) -> float | None:
-    """Return the mean of the values that are known, None when none is."""
-    known = [value for value in values if value is not None]
-    return float(np.mean(known)) if known else None
-
-
 def _point(run: RunData, stages: Sequence[StageData]) -> CurvePoint:
     counted = [s for s in stages if s.valid] or list(stages)
-    first = stages[0].line.stage
-    times = merged(_times(s) for s in counted)
-    tallies = [s.tally for s in counted]
-    figures = [s.figures for s in counted]
-    done, sent = sum(t.done for t in tallies), sum(t.sent for t in tallies)
-    dropped = sum(t.dropped for t in tallies)
-    backlogs = [t.backlog_max for t in tallies if t.backlog_max is not None]
-    own = [(i, one.name) for i, one in enumerate(run.manifest.instances) if one.twin == first.twin]
+    first = stages[0].line
+    times, service = merged(_times(s) for s in counted), merged(s.tally.service.sparse() for s in counted)
+    tallies, figures = [s.tally for s in counted], [s.figures for s in counted]
+    done = sum(t.done for t in tallies)
+    own = [(i, one.name) for i, one in enumerate(run.manifest.instances) if one.twin == first.stage.twin]
+    achieved_rps = float(np.mean([f.achieved_rps for f in figures]))
+    arrived_rps = mean_or_none([f.offered_rps for f in figures])
+    offered_rps = arrived_rps if first.stage.rate_rps is None else first.stage.rate_rps
     return CurvePoint(
-        loop=first.loop,
-        users=first.users,
-        offered_rps=float(first.rate_rps or 0.0),
-        achieved_rps=float(np.mean([f.achieved_rps for f in figures])),
+        loop=first.stage.loop,
+        users=first.seats if first.stage.live and first.stage.users is None else first.stage.users,
+        offered_rps=offered_rps,
+        achieved_rps=achieved_rps,
         samples=total(times),
         blocks=len(counted),
         quantiles=quantiles_of(times),
-        service_p99_ms=to_ms(quantile_us(merged(t.service.sparse() for t in tallies), 0.99)),
+        service_p99_ms=to_ms(quantile_us(service, 0.99)),
         failed_ratio=sum(t.failures for t in tallies) / done if done else None,
-        dropped_ratio=dropped / (sent + dropped) if sent + dropped else None,
-        send_lag_p99_ms=to_ms(quantile_us(merged(t.send_lag.sparse() for t in tallies), 0.99)),
-        backlog_max=max(backlogs) if backlogs else None,
-        generator_cpu_percent=mean_or_none([f.generator_percent for f in figures]),
-        stolen_ratio=mean_or_none([f.stolen_ratio for f in figures]),
+        proof=proof_of(counted),
         cpu_cores={name: mean_or_none([f.cpu_cores[i] for f in figures]) for i, name in own},
         memory_bytes={name: mean_or_none([f.memory_bytes[i] for f in figures]) for i, name in own},
         valid=any(s.valid for s in stages),
         why=tuple(f"block {s.line.stage.block}: {reason}" for s in stages for reason in s.why),
         times=times,
-        by_block=tuple(_block_point(run, s) for s in stages),
+        by_block=tuple(_block_point(run, s, offered_rps) for s in stages),
+        at_rps=achieved_rps if offered_rps is None else offered_rps,
+        live=first.stage.live,
+        arrived_rps=arrived_rps,
+        edge_rps=float(np.sqrt(np.sum(np.square([f.edge_rps for f in figures])))) / len(figures),
+        service=service,
     )
 
 
-def _block_point(run: RunData, data: StageData) -> BlockPoint:
+def _block_point(run: RunData, data: StageData, offered_rps: float | None) -> BlockPoint:
     stage, figures = data.line.stage, data.figures
     return BlockPoint(
         stage=stage.id,
         block=stage.block,
         pair=stage.pair,
-        offered_rps=float(stage.rate_rps or 0.0),
+        at_rps=figures.achieved_rps if offered_rps is None else offered_rps,
         achieved_rps=data.figures.achieved_rps,
         answered_rps=data.figures.answered_rps,
         quantiles=quantiles_of(_times(data)),

@@ -13,6 +13,14 @@ from analysis.saturation import Saturation, saturation_of
 
 
 @dataclass(frozen=True, slots=True)
+class Bodies:
+    """Answers whose body was compared with the gate's, under load, over the whole run; and those that differed."""
+
+    compared: int
+    differed: int
+
+
+@dataclass(frozen=True, slots=True)
 class Findings:
     """What a run found, keyed by (twin, endpoint) or by endpoint; None where nothing can be said."""
 
@@ -38,6 +46,18 @@ class Findings:
     def loops(self) -> tuple[str, ...]:
         """The loops that the measured points were driven by: closed, open, or both."""
         return tuple(sorted({point.loop for curve in self.curves.values() for point in curve.points}))
+
+    @property
+    def coalesce_us(self) -> int:
+        """The span in µs over which answers were received in batches; 0 where each was received at once."""
+        native = self.run.manifest.sender == "native-schedule"
+        told = [s.line.proof.coalesce_us for s in self.run.stages if s.line.proof is not None]
+        return max(told, default=self.run.plan.engine.coalesce_us if native else 0)
+
+    def bodies(self, twin: str) -> Bodies | None:
+        """Return how many of a twin's answers were compared with the gate's, None when none was."""
+        told = self.run.load.bodies(twin)
+        return None if not told.checked else Bodies(told.checked, told.differed)
 
     def label(self, twin: str) -> str:
         """Return a twin's name for people."""

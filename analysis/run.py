@@ -6,14 +6,14 @@ histograms in it: a day at one line a second stays small.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Final
 
 from analysis import setting, validity
+from analysis.figures import StageFigures, figures_of, measured_seconds, measured_window
 from analysis.tally import Tally
-from analysis.timeline import CpuTrace, LoadTrace, groups_of
-from analysis.validity import StageFigures
+from analysis.timeline import CpuTrace, LoadTrace, Sending, groups_of
 from analysis.window import MARGIN_NS
 from records.clock import NS
 from records.event import Event
@@ -30,12 +30,13 @@ _CONNECTING_NS: Final = 2 * NS  # seats connect up to 1.5 s ahead of the load
 
 @dataclass(frozen=True, slots=True)
 class StageData:
-    """A finished stage with its counts, its cost and the reasons against it."""
+    """A finished stage with its counts, its cost, what its seconds told of the sender, and the reasons against it."""
 
     line: StageLine
     tally: Tally
     figures: StageFigures
     why: tuple[str, ...]
+    sending: Sending
 
     @property
     def measured(self) -> bool:
@@ -83,7 +84,7 @@ def read_run(reader: RunReader) -> RunData:
     plan = setting.plan_of(manifest)
     lines = reader.stages()
     events = reader.events()
-    wanted = {line.stage.id for line in lines}
+    wanted = {line.stage.id: measured_seconds(line) for line in lines}
     tallies, load = _read_seconds(reader, wanted)
     cpu = CpuTrace(groups_of(manifest.instances))
     idle: list[UsageLine] = []
@@ -96,7 +97,13 @@ def read_run(reader: RunReader) -> RunData:
 
     figures = _read_usage(reader.usage(), lines, manifest, plan, events, look)
     stages = [
-        StageData(line, tallies.get(line.stage.id, Tally()), _with_rates(line, one, load), _reasons(line, one))
+        StageData(
+            line,
+            tallies.get(line.stage.id, Tally()),
+            _with_rates(line, one, load),
+            _reasons(line, one),
+            load.sending(line.stage.twin, *measured_window(line)),
+        )
         for line, one in zip(lines, figures, strict=True)
     ]
     count = len(manifest.instances)
@@ -136,19 +143,24 @@ def _with_rates(line: StageLine, figures: StageFigures, load: LoadTrace) -> Stag
     """Return the figures with the rates of all answers that ended in the measured seconds.
 
     The stage's own line leaves out what the stage before had started; past saturation, where an answer takes as long as
-    a warm-up, that would understate the twin.
+    a warm-up, that would understate the twin. What an open loop offered is counted in the same seconds.
     """
-    answered_rps, achieved_rps = load.rates_rps(line.stage.twin, *validity.measured_window(line))
-    return replace(figures, answered_rps=answered_rps, achieved_rps=achieved_rps)
+    span, twin = measured_window(line), line.stage.twin
+    answered_rps, achieved_rps = load.rates_rps(twin, *span)
+    figures = replace(figures, answered_rps=answered_rps, achieved_rps=achieved_rps)
+    arrivals = load.offered(twin, *span)
+    if line.stage.loop == "closed" or arrivals is None or span[1] <= span[0]:
+        return figures
+    return replace(figures, offered_rps=arrivals * NS / (span[1] - span[0]))
 
 
-def _read_seconds(reader: RunReader, wanted: set[int]) -> tuple[dict[int, Tally], LoadTrace]:
+def _read_seconds(reader: RunReader, wanted: Mapping[int, tuple[int, int]]) -> tuple[dict[int, Tally], LoadTrace]:
     tallies: dict[int, Tally] = {}
     load = LoadTrace()
     for second in reader.seconds():
         load.add(second)
         if second.stage in wanted:
-            tallies.setdefault(second.stage, Tally()).add(second)
+            tallies.setdefault(second.stage, Tally(wanted[second.stage])).add(second)
     return tallies, load
 
 
@@ -162,12 +174,12 @@ def _read_usage(
 ) -> list[StageFigures]:
     """Return each stage's figures, holding the samples of the stages under way alone."""
     figures: dict[int, StageFigures] = {}
-    windows = [validity.measured_window(line) for line in lines]
+    windows = [measured_window(line) for line in lines]
     waiting = sorted(range(len(lines)), key=lambda i: windows[i])
     open_: dict[int, list[UsageLine]] = {}
 
     def finish(i: int) -> None:
-        figures[i] = validity.figures_of(lines[i], open_.pop(i, []), manifest.instances, plan, events=events)
+        figures[i] = figures_of(lines[i], open_.pop(i, []), manifest.instances, plan, events=events)
 
     for sample in samples:
         look(sample)

@@ -1,14 +1,17 @@
 """The same-load comparison: what both twins cost at the highest offered rate that both carry. Pure.
 
-A twin carries a rate when its point there is valid and achieved >= 97 % of it (open loop: 99 %) in good answers.
+A twin carries a rate when its point there is valid, not past saturation, and achieved >= 97 % of it in good answers;
+in an open loop 99 % of the arrivals counted, less what the edges of the measured part may hide. Only planned rates are
+compared: a live stage has none.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 
-from analysis.curve import BlockPoint, Curve, CurvePoint, mean_or_none
+from analysis.curve import BlockPoint, Curve, CurvePoint
 from analysis.intervals import Interval, mean_interval
+from analysis.proof import mean_or_none
 from analysis.validity import carried
 
 
@@ -47,8 +50,8 @@ class Memory:
 
 def same_load(baseline: Curve, candidate: Curve, baseline_memory: Memory, candidate_memory: Memory) -> SameLoad | None:
     """Return the comparison at the highest rate that both carry, None when there is no such rate."""
-    ours = {point.offered_rps: point for point in baseline.points if carries(point)}
-    theirs = {point.offered_rps: point for point in candidate.points if carries(point)}
+    ours = {point.at_rps: point for point in baseline.points if carries(point)}
+    theirs = {point.at_rps: point for point in candidate.points if carries(point)}
     common = sorted(ours.keys() & theirs.keys())
     if not common:
         return None
@@ -57,8 +60,11 @@ def same_load(baseline: Curve, candidate: Curve, baseline_memory: Memory, candid
 
 
 def carries(point: CurvePoint) -> bool:
-    """Say whether a twin carried a point's offered rate."""
-    return point.valid and carried(point.achieved_rps, point.offered_rps, point.loop)
+    """Say whether a twin carried a point's planned rate."""
+    if not point.valid or point.past_saturation or point.offered_rps is None or point.live:
+        return False
+    offered_rps = point.offered_rps if point.arrived_rps is None else point.arrived_rps
+    return carried(point.achieved_rps, offered_rps, point.loop, edge_rps=point.edge_rps)
 
 
 def cpu_s_per_1k(block: BlockPoint) -> float | None:

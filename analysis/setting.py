@@ -84,10 +84,14 @@ def generator_cpu_set(instances: Sequence[Instance], plan: Plan) -> tuple[int, .
 
 
 def generator_cores(instances: Sequence[Instance], plan: Plan) -> float:
-    """Return how many cores the generator can use at most: one a sender process, and no more than it is pinned to."""
+    """Return how many cores the generator can use at most, and no more than it is pinned to.
+
+    One a sender process, which Python runs on; the native schedule's sending threads come on top.
+    """
     pinned = generator_cpu_set(instances, plan)
-    processes = float(plan.swarm.processes)
-    return min(processes, float(len(pinned))) if pinned else processes
+    threads = 1 + (plan.engine.threads if plan.swarm.sender == "native-schedule" else 0)
+    most = float(plan.swarm.processes * threads)
+    return min(most, float(len(pinned))) if pinned else most
 
 
 def sum_or_none(values: Sequence[float | None]) -> float | None:

@@ -1,186 +1,27 @@
-"""`summary.json`, schema 1: the figures of a run for machines. Pure. What is not known is null, never zero."""
+"""The figures of a run as `summary.json` has them, from its findings. Pure."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Final
-
 from analysis import setting
-from analysis.curve import CurvePoint
-from analysis.findings import Findings
+from analysis.curve import CurvePoint, quantiles_of
+from analysis.findings import Bodies, Findings
 from analysis.intervals import Interval
 from analysis.published import PUBLISHED, SOURCE
-from analysis.ratio import Ratio
 from analysis.same_load import TwinAtLoad
 from analysis.saturation import Saturation
-from records.manifest import GateRecord, HostFacts, PoolFacts
-from records.stage import Loop
-
-SCHEMA: Final = 1
-
-
-@dataclass(frozen=True, slots=True)
-class Figure:
-    """A value over `blocks` blocks with its interval: `t95`, or `range` (minimum and maximum) under 3 blocks."""
-
-    value: float
-    lo: float
-    hi: float
-    blocks: int
-    interval: str
-
-
-@dataclass(frozen=True, slots=True)
-class Throughput:
-    """A throughput in requests a second; `at_least` where the twin was never seen at its limit."""
-
-    value: float
-    lo: float
-    hi: float
-    at_least: bool
-    blocks: int
-    interval: str
-
-
-@dataclass(frozen=True, slots=True)
-class SameLoadSummary:
-    """One twin at the highest offered rate that both carry; percent are of the twin's allotment."""
-
-    rate_rps: float
-    p50_ms: float | None
-    p99_ms: float | None
-    cpu_percent: float | None
-    memory_percent: float | None
-    memory_bytes: float | None
-    idle_memory_bytes: float | None
-    cpu_s_per_1k: Figure | None
-
-
-@dataclass(frozen=True, slots=True)
-class StageSummary:
-    """One point of a curve, merged over `blocks` valid blocks (over all of them when none is valid)."""
-
-    loop: Loop
-    users: int | None
-    offered_rps: float
-    achieved_rps: float
-    samples: int
-    blocks: int
-    p50_ms: float | None
-    p90_ms: float | None
-    p99_ms: float | None
-    p999_ms: float | None
-    service_p99_ms: float | None
-    failed_ratio: float | None
-    dropped_ratio: float | None
-    send_lag_p99_ms: float | None
-    backlog_max: int | None
-    generator_cpu_percent: float | None
-    stolen_ratio: float | None
-    cpu_cores: dict[str, float | None]
-    memory_bytes: dict[str, float | None]
-    past_saturation: bool
-    valid: bool
-    why: tuple[str, ...]
-
-
-@dataclass(frozen=True, slots=True)
-class EndpointSummary:
-    """What one twin did with one endpoint; `capacity_rps` is null until a capacity search says it."""
-
-    saturation_rps: Throughput | None
-    capacity_rps: Throughput | None
-    same_load: SameLoadSummary | None
-    stages: tuple[StageSummary, ...]
-
-
-@dataclass(frozen=True, slots=True)
-class RatioSummary:
-    """Candidate ÷ baseline, each with its pairs and kind of interval."""
-
-    saturation: Ratio | None
-    capacity: Ratio | None
-    p99: Ratio | None
-    cpu_s_per_1k: Ratio | None
-    memory: Ratio | None
-
-
-@dataclass(frozen=True, slots=True)
-class TwinFacts:
-    """A twin as planned: what its percentages refer to."""
-
-    label: str
-    role: str
-    cpus: float | None
-    memory_bytes: int | None
-    instances: tuple[str, ...]
-
-
-@dataclass(frozen=True, slots=True)
-class Provenance:
-    """Where the figures come from. `partial` with its reason when the run did not come to its end."""
-
-    run_id: str
-    label: str
-    utc: str
-    partial: bool
-    partial_reason: str | None
-    baseline: str
-    candidate: str
-    twins: dict[str, TwinFacts]
-    loops: tuple[str, ...]
-    sender: str
-    seats: int
-    pairs_planned: int
-    pairs_measured: int
-    order_seed: int
-    slo_p99_ms: float
-    pool: PoolFacts
-    host: HostFacts
-    commit: str | None
-    dirty: bool | None
-    versions: dict[str, str]
-    binaries: dict[str, str]
-    plan_digest: str
-    argv: tuple[str, ...]
-    notes: tuple[str, ...]
-
-
-@dataclass(frozen=True, slots=True)
-class Verdict:
-    """The run's verdict; null until one is computed."""
-
-    value: str
-    reasons: tuple[str, ...]
-
-
-@dataclass(frozen=True, slots=True)
-class PublishedSummary:
-    """A published figure with its scope and source."""
-
-    figure: str
-    what: str
-    endpoint: str | None
-    scope: str
-    unit: str
-    baseline: float
-    candidate: float
-    ratio: float
-    source: str
-
-
-@dataclass(frozen=True, slots=True)
-class Summary:
-    """The whole of `summary.json`; `twins` by twin and endpoint, `ratios` by endpoint."""
-
-    schema: int
-    run: Provenance
-    gate: GateRecord | None
-    verdict: Verdict | None
-    published: tuple[PublishedSummary, ...]
-    twins: dict[str, dict[str, EndpointSummary]]
-    ratios: dict[str, RatioSummary]
-    cost: None = None
+from analysis.summary_schema import (
+    SCHEMA,
+    EndpointSummary,
+    Figure,
+    Provenance,
+    PublishedSummary,
+    RatioSummary,
+    SameLoadSummary,
+    StageSummary,
+    Summary,
+    Throughput,
+    TwinFacts,
+)
 
 
 def summarise(findings: Findings) -> Summary:
@@ -217,6 +58,9 @@ def notes_of(findings: Findings) -> tuple[str, ...]:
     """Return what a reader must know beside the figures: blocks left out, no gate, too few pairs."""
     run = findings.run
     notes = [event.text for event in run.events if event.kind in ("schedule-cut", "worker-lost", "instance-died")]
+    if findings.coalesce_us:
+        notes.append(coalescing_text(findings.coalesce_us))
+    notes += [bodies_text(findings.label(twin), told) for twin in findings.twins if (told := findings.bodies(twin))]
     gate = run.manifest.gate
     if gate is None:
         notes.append("no gate belongs to this run: it was started by hand, which compares no answers")
@@ -231,6 +75,16 @@ def notes_of(findings: Findings) -> tuple[str, ...]:
     return tuple(notes)
 
 
+def coalescing_text(coalesce_us: int) -> str:
+    """Return the disclosure that belongs to every figure of a run that received in batches."""
+    return f"answers were received in batches of {coalesce_us:,} µs; times from the kernel"
+
+
+def bodies_text(label: str, bodies: Bodies) -> str:
+    """Return what comparing bodies under load found in one twin."""
+    return f"{label}: {bodies.compared:,} bodies compared with the gate's answers, {bodies.differed:,} differed"
+
+
 def _provenance(findings: Findings) -> Provenance:
     manifest, plan = findings.run.manifest, findings.run.plan
     return Provenance(
@@ -243,8 +97,12 @@ def _provenance(findings: Findings) -> Provenance:
         candidate=findings.candidate,
         twins={twin: _twin(findings, twin) for twin in findings.twins},
         loops=findings.loops,
+        arrivals=plan.engine.arrivals if "open" in findings.loops else None,
         sender=manifest.sender,
         seats=manifest.seats,
+        connections=plan.engine.connections if manifest.sender == "native-schedule" else None,
+        coalesce_us=findings.coalesce_us,
+        bodies={twin: findings.bodies(twin) for twin in findings.twins},
         pairs_planned=plan.search.pairs,
         pairs_measured=pairs_measured(findings),
         order_seed=plan.search.seed,
@@ -313,11 +171,13 @@ def _throughput(saturation: Saturation | None) -> Throughput | None:
 
 
 def _stage(point: CurvePoint) -> StageSummary:
-    quantiles = point.quantiles
+    quantiles, proof, service = point.quantiles, point.proof, quantiles_of(point.service)
     return StageSummary(
         loop=point.loop,
+        live=point.live,
         users=point.users,
         offered_rps=point.offered_rps,
+        arrived_rps=point.arrived_rps,
         achieved_rps=point.achieved_rps,
         samples=point.samples,
         blocks=point.blocks,
@@ -325,16 +185,24 @@ def _stage(point: CurvePoint) -> StageSummary:
         p90_ms=quantiles.p90_ms,
         p99_ms=quantiles.p99_ms,
         p999_ms=quantiles.p999_ms,
-        service_p99_ms=point.service_p99_ms,
+        service_p50_ms=service.p50_ms,
+        service_p99_ms=service.p99_ms,
+        service_p999_ms=service.p999_ms,
         failed_ratio=point.failed_ratio,
-        dropped_ratio=point.dropped_ratio,
-        send_lag_p99_ms=point.send_lag_p99_ms,
-        backlog_max=point.backlog_max,
-        generator_cpu_percent=point.generator_cpu_percent,
-        stolen_ratio=point.stolen_ratio,
+        dropped_ratio=proof.dropped_ratio,
+        send_lag_p50_ms=proof.lag_p50_ms,
+        send_lag_p99_ms=proof.lag_p99_ms,
+        send_lag_max_ms=proof.lag_max_ms,
+        backlog_max=proof.backlog_max,
+        connections_opened=proof.opened,
+        sender_cpu_percent=proof.sender_cpu_percent,
+        generator_cpu_percent=proof.generator_cpu_percent,
+        stolen_ratio=proof.stolen_ratio,
         cpu_cores=point.cpu_cores,
         memory_bytes=point.memory_bytes,
-        past_saturation=all(block.past_saturation for block in point.counted),
+        checked=proof.checked,
+        differed=proof.differed if proof.checked else None,
+        past_saturation=point.past_saturation,
         valid=point.valid,
         why=point.why,
     )

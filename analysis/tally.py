@@ -17,9 +17,12 @@ class Tally:
     """What a stage's requests add up to; it grows while a run is read. `done` includes `failed`.
 
     `service` counts from the actual send, `latency` from the intended start (empty in a closed loop), `send_lag` as
-    the sender told it; all in µs. `backlog_max` is None where no second told one.
+    the sender told it; all in µs. `backlog_max` is None where no second told one. Send lag and backlog are those of the
+    seconds in `span` (first, end) in every phase, as in the sender's own proof; without a span of all seconds. What
+    waited longer than its stage's measured part stands in the drain, arrivals of the warm-up with it.
     """
 
+    span: tuple[int, int] | None = None
     sent: int = 0
     done: int = 0
     dropped: int = 0
@@ -31,14 +34,15 @@ class Tally:
     send_lag: Histogram = field(default_factory=Histogram)
 
     def add(self, second: Second) -> None:
-        """Count one line of a stage; those of other phases than measure and drain add nothing."""
+        """Count one line of a stage; answers of other phases than measure and drain add nothing."""
+        if self.span is None or self.span[0] <= second.second < self.span[1]:
+            self.send_lag.add(second.send_lag or ())
+            if second.backlog_max is not None:
+                self.backlog_max = max(second.backlog_max, self.backlog_max or 0)
         if second.phase not in ("measure", "drain"):
             return
         self.sent += second.sent
         self.dropped += second.dropped
-        self.send_lag.add(second.send_lag or ())
-        if second.backlog_max is not None:
-            self.backlog_max = max(second.backlog_max, self.backlog_max or 0)
         for count in second.status.values():
             self.done += count.done
             self.bytes += count.bytes

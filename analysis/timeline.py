@@ -5,7 +5,7 @@ from __future__ import annotations
 from array import array
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Final
+from typing import Final, TypeVar
 
 from records.clock import NS
 from records.hdr import Histogram, quantile_us
@@ -13,6 +13,9 @@ from records.instance import Instance
 from records.second import Second
 from records.usage import UsageLine
 
+N = TypeVar("N", int, float)
+
+BODY: Final = "body"  # the cause of failures whose body was not the gate's
 _P99_SAMPLES: Final = 1_000  # ten beyond the 99th percentile
 
 
@@ -30,12 +33,30 @@ class Span:
 class Load:
     """One second of one twin: planned starts (None where a probe plans none), answers, and good ones among them.
 
-    An answer counts in the second of its end, whichever stage it belongs to: it took the twin's time here.
+    An answer counts in the second of its end, whichever stage it belongs to: it took the twin's time here. What senders
+    do not tell is None: arrivals that waited (the most), connections opened, the CPU share of the busiest sending
+    thread, bodies compared; `differed` counts those that were not the gate's.
     """
 
     offered: float | None = None
     answered: int = 0
     achieved: int = 0
+    dropped: int = 0
+    backlog_max: int | None = None
+    opened: int | None = None
+    sender_cpu_ratio: float | None = None
+    checked: int | None = None
+    differed: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Sending:
+    """What a window's seconds told of the sender; None is not told. `cpu_ratio` is the mean over the seconds."""
+
+    opened: int | None = None
+    cpu_ratio: float | None = None
+    checked: int | None = None
+    differed: int = 0
 
 
 @dataclass(slots=True)
@@ -56,16 +77,46 @@ class LoadTrace:
         load.achieved += second.done - second.failed
         if second.offered is not None:
             load.offered = (load.offered or 0.0) + second.offered
+        load.dropped += second.dropped
+        load.backlog_max = _most(load.backlog_max, second.backlog_max)
+        load.opened = _plus(load.opened, second.opened)
+        load.sender_cpu_ratio = _most(load.sender_cpu_ratio, second.sender_cpu_ratio)
+        load.checked = _plus(load.checked, second.checked)
+        load.differed += sum(count.failed.get(BODY, 0) for count in second.status.values())
         self._time(second)
 
     def rates_rps(self, twin: str, from_ns: int, to_ns: int) -> tuple[float, float]:
         """Return (answered, achieved) a second over the whole seconds that begin in [from_ns, to_ns)."""
         if to_ns <= from_ns:
             return 0.0, 0.0
-        inside = range(-(-from_ns // NS), -(-to_ns // NS))
-        loads = [load for second in inside if (load := self.seconds.get((second, twin))) is not None]
+        loads = self._inside(twin, from_ns, to_ns)
         length_s = (to_ns - from_ns) / NS
         return sum(load.answered for load in loads) / length_s, sum(load.achieved for load in loads) / length_s
+
+    def offered(self, twin: str, from_ns: int, to_ns: int) -> float | None:
+        """Return the starts offered in the whole seconds that begin in [from_ns, to_ns), None where none is told."""
+        told = [load.offered for load in self._inside(twin, from_ns, to_ns) if load.offered is not None]
+        return sum(told) if told else None
+
+    def sending(self, twin: str, from_ns: int, to_ns: int) -> Sending:
+        """Return what the whole seconds that begin in [from_ns, to_ns) told of the sender."""
+        loads = self._inside(twin, from_ns, to_ns)
+        shares = [load.sender_cpu_ratio for load in loads if load.sender_cpu_ratio is not None]
+        return Sending(
+            opened=_sum_told([load.opened for load in loads]),
+            cpu_ratio=sum(shares) / len(shares) if shares else None,
+            checked=_sum_told([load.checked for load in loads]),
+            differed=sum(load.differed for load in loads),
+        )
+
+    def bodies(self, twin: str) -> Sending:
+        """Return what the whole run told of one twin's bodies: compared, and not the gate's."""
+        loads = [load for (_, name), load in self.seconds.items() if name == twin]
+        return Sending(checked=_sum_told([one.checked for one in loads]), differed=sum(one.differed for one in loads))
+
+    def _inside(self, twin: str, from_ns: int, to_ns: int) -> list[Load]:
+        inside = range(-(-from_ns // NS), -(-to_ns // NS))
+        return [load for second in inside if (load := self.seconds.get((second, twin))) is not None]
 
     def _time(self, second: Second) -> None:
         key = (second.twin, second.endpoint)
@@ -113,6 +164,21 @@ def groups_of(instances: Sequence[Instance]) -> dict[str, tuple[int, ...]]:
         if name is not None and one.role != "host":
             groups.setdefault(name, []).append(position)
     return {name: tuple(positions) for name, positions in groups.items()}
+
+
+def _plus(one: int | None, two: int | None) -> int | None:
+    return one if two is None else (one or 0) + two
+
+
+def _most(one: N | None, two: N | None) -> N | None:
+    if one is None or two is None:
+        return two if one is None else one
+    return max(one, two)
+
+
+def _sum_told(values: Sequence[int | None]) -> int | None:
+    told = [value for value in values if value is not None]
+    return sum(told) if told else None
 
 
 def _step(before: float | None, after: float | None) -> float:

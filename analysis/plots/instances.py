@@ -34,11 +34,9 @@ class Value:
 def draw_instances(figure: Figure, findings: Findings, value: Value) -> None:
     """Draw a panel an endpoint: per twin the sum over the instances that serve, and each instance thin."""
     for endpoint, axes in style.panels(figure, findings).items():
-        axes.set_xlabel("offered rate (requests/s)")
+        axes.set_xlabel(style.rate_label(findings))
         axes.set_ylabel(value.axis)
-        top = max(
-            (p.offered_rps for twin in findings.twins for p in findings.curves[twin, endpoint].points), default=0.0
-        )
+        top = max((p.at_rps for twin in findings.twins for p in findings.curves[twin, endpoint].points), default=0.0)
         if not top:
             style.no_data(axes, "no measured stage")
             continue
@@ -72,11 +70,11 @@ def _draw_twin(axes: Axes, findings: Findings, endpoint: str, look: style.Look, 
         known = [found for block in point.counted if (found := value.of_block(block)) is not None]
         return scaled(sum(known) / len(known)) if known else None
 
-    style.draw_series(axes, points, look, of_blocks, read_block=lambda block: scaled(value.of_block(block)))
+    style.draw_series(axes, points, look, style.Series(of_blocks, lambda block: scaled(value.of_block(block))))
     drawn = [found for point in points if (found := of_blocks(point)) is not None]
     for number, name in enumerate(names_of(findings, look.twin)):
         rows = [
-            (point.offered_rps, found)
+            (point.at_rps, found)
             for point in points
             if point.valid and (found := scaled(value.of_instance(point).get(name))) is not None
         ]

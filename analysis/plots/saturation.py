@@ -25,16 +25,16 @@ def draw(findings: Findings) -> Figure:
 
 
 def _panel(axes: Axes, findings: Findings, endpoint: str) -> None:
-    axes.set_xlabel("offered rate (requests/s)")
+    axes.set_xlabel(style.rate_label(findings))
     axes.set_ylabel("achieved: good answers (requests/s)")
     curves = [(look, findings.curves[look.twin, endpoint]) for look in style.looks(findings)]
-    top = max((point.offered_rps for _, curve in curves for point in curve.points), default=0.0)
+    top = max((point.at_rps for _, curve in curves for point in curve.points), default=0.0)
     if not top:
         style.no_data(axes, "no measured stage")
         return
     lines = []
     for look, curve in curves:
-        style.draw_series(axes, curve.points, look, lambda p: p.achieved_rps, read_block=lambda b: b.achieved_rps)
+        style.draw_series(axes, curve.points, look, style.Series(lambda p: p.achieved_rps, lambda b: b.achieved_rps))
         saturation = findings.saturation[look.twin, endpoint]
         if saturation is not None:
             axes.axhline(saturation.interval.value, color=look.colour, linestyle=":", linewidth=1.6)

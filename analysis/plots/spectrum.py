@@ -1,4 +1,7 @@
-"""spectrum.png: every percentile of a twin's times, at the same load and at saturation."""
+"""spectrum.png: every percentile of a twin's times, at the same load and at saturation.
+
+In an open loop latency is drawn, from the intended start, and service time thin beside it: between them lies the wait.
+"""
 
 from __future__ import annotations
 
@@ -8,6 +11,7 @@ from typing import Final
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
 from matplotlib.ticker import NullLocator
 
 from analysis.curve import CurvePoint
@@ -17,6 +21,7 @@ from analysis.published import endpoint_title
 from records.hdr import FloatArray, Sparse, highest_us, merged, total
 
 BEYOND: Final = 10  # samples beyond the last percentile drawn
+_HOW_LONG: Final = ", as long as the stages lasted"
 _GRID: Final = 400  # quantiles of a curve
 _TICKS: Final = {
     0.0: "0 %",
@@ -45,11 +50,14 @@ def draw(findings: Findings) -> Figure:
             style.no_data(same, "no rate that both twins carry")
         else:
             same.set_title(f"{endpoint_title(endpoint)}: same load, {common.rate_rps:,.0f} requests/s offered")
-            _panel(same, findings, (common.baseline.point.times, common.candidate.point.times))
-        past.set_title(f"{endpoint_title(endpoint)}: past saturation")
+            _panel(same, findings, [[common.baseline.point], [common.candidate.point]])
+        past.set_title(f"{endpoint_title(endpoint)}: past saturation{_HOW_LONG if 'open' in findings.loops else ''}")
         curves = [findings.curves[twin, endpoint].points for twin in findings.twins]
-        _panel(past, findings, [times_past_saturation(points) for points in curves])
-    style.add_legend(figure, [key for key in style.twin_keys(findings) if "invalid" not in str(key.get_label())])
+        _panel(past, findings, [points_past_saturation(points) for points in curves])
+    keys = [key for key in style.twin_keys(findings) if "invalid" not in str(key.get_label())]
+    if "open" in findings.loops:
+        keys.append(Line2D([], [], color=style.GREY, linestyle="--", linewidth=1.2, label="service time"))
+    style.add_legend(figure, keys)
     return figure
 
 
@@ -68,22 +76,24 @@ def spectrum_of(times: Sparse) -> tuple[FloatArray, FloatArray]:
     return x, highest_us(table[at, 0]) / 1000
 
 
-def times_past_saturation(points: Sequence[CurvePoint]) -> Sparse:
-    """Return the times of the valid points whose blocks were all past saturation, merged."""
-    past = [p for p in points if p.valid and all(block.past_saturation for block in p.counted)]
-    return merged(point.times for point in past)
+def points_past_saturation(points: Sequence[CurvePoint]) -> list[CurvePoint]:
+    """Return the valid points whose blocks were all past saturation."""
+    return [point for point in points if point.valid and point.past_saturation]
 
 
-def _panel(axes: Axes, findings: Findings, both: Sequence[Sparse]) -> None:
+def _panel(axes: Axes, findings: Findings, both: Sequence[Sequence[CurvePoint]]) -> None:
     axes.set_xlabel("percentile")
     axes.set_ylabel("time (ms, log scale)")
     shown = [1.0]
-    for look, times in zip(style.looks(findings), both, strict=True):
-        x, ms = spectrum_of(times)
+    for look, points in zip(style.looks(findings), both, strict=True):
+        x, ms = spectrum_of(merged(point.times for point in points))
         if len(x):
             axes.plot(x, ms, color=look.colour)
             axes.plot(x[-1:], ms[-1:], look.marker, color=look.colour)
             shown.append(float(x[-1]))
+        x, ms = spectrum_of(merged(point.service for point in points if point.loop == "open"))
+        if len(x):
+            axes.plot(x, ms, color=look.colour, linestyle="--", linewidth=1.2)
     if len(shown) == 1:
         style.no_data(axes, "no valid stage here")
         return

@@ -18,7 +18,7 @@ from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
 from analysis.curve import BlockPoint, CurvePoint
 from analysis.findings import Findings
 from analysis.published import endpoint_title
-from analysis.summary import pairs_measured
+from analysis.summary import coalescing_text, pairs_measured
 
 WIDTH_IN: Final = 16.0
 SETTINGS: Final[Any] = {
@@ -34,7 +34,7 @@ VERMILLION: Final = "#D55E00"
 GREEN: Final = "#009E73"
 PURPLE: Final = "#CC79A7"
 GREY: Final = "#666666"
-_COLUMNS: Final = 3
+COLUMNS: Final = 3
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,9 +56,12 @@ def looks(findings: Findings) -> tuple[Look, Look]:
 
 
 def new_figure(findings: Findings, title: str, height_in: float) -> Figure:
-    """Return an empty figure with its title and, below it, which run it shows."""
+    """Return an empty figure with its title and, below it, which run it shows and what every figure of it hangs on."""
     figure = Figure(figsize=(WIDTH_IN, height_in), layout=ConstrainedLayoutEngine(w_pad=0.14, h_pad=0.1, wspace=0.02))
-    figure.suptitle(f"{title}\n{origin(findings)}", x=0.01, ha="left")
+    lines = [title, origin(findings)]
+    if findings.coalesce_us:
+        lines.append(f"Note: {coalescing_text(findings.coalesce_us)}")
+    figure.suptitle("\n".join(lines), x=0.01, ha="left")
     return figure
 
 
@@ -72,8 +75,14 @@ def origin(findings: Findings) -> str:
 
 
 def loop_text(findings: Findings) -> str:
-    """Return the loop that drove the load, "" before any stage."""
-    return " and ".join(f"{loop} loop" for loop in findings.loops)
+    """Return the loop that drove the load, "" before any stage; of an open one how its arrivals were spaced."""
+    texts = {"closed": "closed loop", "open": f"open loop ({arrivals_text(findings)})"}
+    return " and ".join(texts[loop] for loop in findings.loops)
+
+
+def arrivals_text(findings: Findings) -> str:
+    """Return how the arrivals of an open loop are spaced."""
+    return {"poisson": "Poisson arrivals", "constant": "arrivals at a constant rate"}[findings.run.plan.engine.arrivals]
 
 
 def time_text(findings: Findings) -> str:
@@ -85,10 +94,18 @@ def time_text(findings: Findings) -> str:
     return "; ".join(texts[loop] for loop in findings.loops)
 
 
+def rate_label(findings: Findings) -> str:
+    """Return the name of the axis of rates; users who ask as fast as they are answered offer no rate of their own."""
+    planned = {point.offered_rps is not None for curve in findings.curves.values() for point in curve.points}
+    if planned == {False}:
+        return "achieved rate (requests/s)"
+    return "offered rate (requests/s)" + ("; achieved, where users set it" if False in planned else "")
+
+
 def panels(figure: Figure, findings: Findings) -> dict[str, Axes]:
     """Return one panel an endpoint, at most three beside each other."""
     endpoints = findings.endpoints
-    columns = min(len(endpoints), _COLUMNS)
+    columns = min(len(endpoints), COLUMNS)
     rows = math.ceil(len(endpoints) / columns)
     found: dict[str, Axes] = {}
     for number, endpoint in enumerate(endpoints):
@@ -100,7 +117,7 @@ def panels(figure: Figure, findings: Findings) -> dict[str, Axes]:
 
 def height_for(findings: Findings, row_in: float, rest_in: float) -> float:
     """Return a figure's height for its rows of panels."""
-    return row_in * math.ceil(len(findings.endpoints) / _COLUMNS) + rest_in
+    return row_in * math.ceil(len(findings.endpoints) / COLUMNS) + rest_in
 
 
 def plain_numbers(axes: Axes, *, x: bool = True, y: bool = True) -> None:
@@ -127,29 +144,41 @@ def no_data(axes: Axes, why: str) -> None:
     axes.set_yticks([])
 
 
-def draw_series(
-    axes: Axes,
-    points: Sequence[CurvePoint],
-    look: Look,
-    read: Callable[[CurvePoint], float | None],
-    *,
-    read_block: Callable[[BlockPoint], float | None] | None = None,
-    line: str = "-",
-) -> None:
-    """Draw a value against offered rate: valid points joined, invalid stages hollow and crossed, the spread behind.
+@dataclass(frozen=True, slots=True)
+class Series:
+    """What a line shows: the value of a point, that of a single block where the spread is drawn, and the dashes.
+
+    Points that are `hollow` are drawn so and not joined.
+    """
+
+    read: Callable[[CurvePoint], float | None]
+    read_block: Callable[[BlockPoint], float | None] | None = None
+    line: str = "-"
+    hollow: Callable[[CurvePoint], bool] = lambda _: False
+
+
+def draw_series(axes: Axes, points: Sequence[CurvePoint], look: Look, series: Series) -> None:
+    """Draw a value against the rate: valid points joined, invalid stages hollow and crossed, the spread behind.
 
     The spread is a band from the lowest to the highest block, with every block's own point faint in it. Without
     `read_block` there is no spread, and only points without any valid stage are marked.
     """
+    read, read_block, hollow = series.read, series.read_block, series.hollow
     known = [(p, value) for p in points if (value := read(p)) is not None]
-    valid = [(p.offered_rps, value) for p, value in known if p.valid]
-    bad = [(p.offered_rps, value) for p, value in known if not p.valid]
+    valid = [(p.at_rps, value) for p, value in known if p.valid and not hollow(p)]
+    apart = [(p.at_rps, value) for p, value in known if p.valid and hollow(p)]
+    bad = [(p.at_rps, value) for p, value in known if not p.valid]
     if read_block is not None:
-        _draw_spread(axes, points, look, read_block)
+        _draw_spread(axes, [point for point in points if not hollow(point)], look, read_block)
         blocks = [block for point in points for block in point.by_block if not block.valid]
-        bad = [(block.offered_rps, value) for block in blocks if (value := read_block(block)) is not None] or bad
+        bad = [(block.at_rps, value) for block in blocks if (value := read_block(block)) is not None] or bad
     if valid:
-        axes.plot(*zip(*valid, strict=True), color=look.colour, marker=look.marker, linestyle=line, zorder=3)
+        axes.plot(*zip(*valid, strict=True), color=look.colour, marker=look.marker, linestyle=series.line, zorder=3)
+    if apart:
+        axes.plot(
+            *zip(*apart, strict=True), look.marker, markerfacecolor="white", markeredgecolor=look.colour, zorder=3,
+            gid="hollow",
+        )  # fmt: skip
     if bad:
         draw_invalid(axes, bad, look)
 
@@ -193,6 +222,13 @@ def invalid_key() -> Line2D:
     )
 
 
+def hollow_key(text: str) -> Line2D:
+    """Return the legend's entry for hollow points, with what makes them so."""
+    return Line2D(
+        [], [], color="white", marker="o", markeredgecolor=GREY, markeredgewidth=1.5, linestyle="", label=text
+    )
+
+
 def spread_keys() -> list[Line2D | Patch]:
     """Return the legend's entries for the spread over blocks."""
     return [
@@ -215,7 +251,7 @@ def _draw_spread(
             continue
         values = [value for block in point.counted if (value := read(block)) is not None]
         axes.plot(
-            [point.offered_rps] * len(values),
+            [point.at_rps] * len(values),
             values,
             look.marker,
             color=look.colour,
@@ -224,7 +260,7 @@ def _draw_spread(
             zorder=2,
         )
         if len(values) > 1:
-            rows.append((point.offered_rps, min(values), max(values)))
+            rows.append((point.at_rps, min(values), max(values)))
     if len(rows) > 1:
         at, low, high = np.array(rows).T
         axes.fill_between(at, low, high, color=look.colour, alpha=0.18, linewidth=0, zorder=1)

@@ -1,4 +1,7 @@
-"""timeline.png: the whole run second by second: load, p99 and CPU, with each twin's turns shaded."""
+"""timeline.png: the whole run second by second: load, p99, backlog and CPU, with each twin's turns shaded.
+
+The backlog, arrivals that waited for a connection, is the native schedule's: without one it has no panel.
+"""
 
 from __future__ import annotations
 
@@ -15,6 +18,7 @@ from matplotlib.patches import Patch
 from analysis.findings import Findings
 from analysis.plots import style
 from analysis.published import ENDPOINT_LETTERS, endpoint_title
+from analysis.timeline import Load
 
 FloatArray = npt.NDArray[np.float64]
 MOST_POINTS: Final = 1_500  # about one a pixel; a longer run is averaged down to this
@@ -35,21 +39,25 @@ class Turn:
 
 def draw(findings: Findings) -> Figure:
     """Return the picture."""
-    figure = style.new_figure(findings, _title(findings), 10.5)
-    top, middle, bottom = figure.subplots(3, 1, sharex=True)
+    waits = _has_backlog(findings)
+    figure = style.new_figure(findings, _title(findings), 13.0 if waits else 10.5)
+    panels = list(figure.subplots(4 if waits else 3, 1, sharex=True))
+    top, middle, bottom = panels[0], panels[1], panels[-1]
     turns = turns_of(findings)
     zero_s = _start(findings, turns)
-    for axes in (top, middle, bottom):
+    for axes in panels:
         axes.margins(x=0.01)
         _shade(axes, findings, turns, zero_s)
     _name_turns(top, turns, zero_s)
     _load(top, findings, zero_s)
     _p99(middle, findings, zero_s)
+    if waits:
+        _backlog(panels[2], findings, zero_s)
     _cpu(bottom, findings, zero_s)
     bottom.set_xlim(left=0)
     bottom.set_xlabel("time since the first record (s)")
     style.plain_numbers(bottom, y=False)
-    style.add_legend(figure, _keys(findings), columns=8)
+    style.add_legend(figure, _keys(findings, waits=waits), columns=6 if waits else 8)
     return figure
 
 
@@ -155,6 +163,33 @@ def _p99(axes: Axes, findings: Findings, zero_s: float) -> None:
     axes.axhline(findings.run.plan.slo.p99_ms, color=style.GREEN, linewidth=2)
 
 
+def _has_backlog(findings: Findings) -> bool:
+    return any(load.backlog_max is not None for load in findings.run.load.seconds.values())
+
+
+def _backlog(axes: Axes, findings: Findings, zero_s: float) -> None:
+    """Draw the most arrivals that waited in each second, and those that were dropped."""
+    axes.set_ylabel("arrivals waiting\nlower is better")
+    for look in style.looks(findings):
+        rows = sorted((second, load) for (second, twin), load in findings.run.load.seconds.items() if twin == look.twin)
+        if not rows:
+            continue
+        at = np.array([second - zero_s for second, _ in rows], dtype=np.float64) + 0.5
+        waiting = np.array([_waiting(load) for _, load in rows])
+        axes.plot(*_broken(*thinned(at, waiting)), color=look.colour, linewidth=1.8)
+        dropped = np.array([float(load.dropped) for _, load in rows])
+        if dropped.any():
+            shown = np.where(dropped > 0, dropped, np.nan)
+            axes.plot(*thinned(at, shown), "x", color=look.colour, markersize=6, gid="dropped")
+    axes.set_ylim(bottom=0)
+    style.plain_numbers(axes)
+
+
+def _waiting(load: Load) -> float:
+    """Return the most arrivals that waited; NaN where none is told: it is told as they come, not as they drain."""
+    return float(load.backlog_max) if load.backlog_max or (load.offered and load.backlog_max == 0) else np.nan
+
+
 def _cpu(axes: Axes, findings: Findings, zero_s: float) -> None:
     axes.set_ylabel("CPU (cores)\nlower is better")
     trace = findings.run.cpu
@@ -179,10 +214,12 @@ def _broken(at: FloatArray, values: FloatArray) -> tuple[FloatArray, FloatArray]
     return np.insert(at, holes, np.nan), np.insert(values, holes, np.nan)
 
 
-def _keys(findings: Findings) -> list[Line2D | Patch]:
+def _keys(findings: Findings, *, waits: bool) -> list[Line2D | Patch]:
     keys: list[Line2D | Patch] = [Line2D([], [], color=look.colour, label=look.label) for look in style.looks(findings)]
     keys += [Patch(color=look.colour, alpha=0.15, label=f"{look.label} under load") for look in style.looks(findings)]
-    keys.append(Line2D([], [], color=style.GREY, label="offered"))
+    keys.append(Line2D([], [], color=style.GREY, linewidth=1.2, label="offered"))
+    if waits and any(load.dropped for load in findings.run.load.seconds.values()):
+        keys.append(Line2D([], [], color=style.GREY, marker="x", linestyle="", label="dropped in a second"))
     keys.append(Line2D([], [], color=style.PURPLE, label="generator"))
     keys.append(Line2D([], [], color=style.GREEN, linewidth=2, label=f"SLO: p99 ≤ {findings.run.plan.slo.p99_ms:g} ms"))
     return keys

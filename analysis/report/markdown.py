@@ -6,14 +6,14 @@ from collections.abc import Sequence
 from typing import Final
 
 from analysis.findings import Findings
-from analysis.plots import style
 from analysis.published import SOURCE
-from analysis.report.words import UNKNOWN, StageRow, headline_rows, missing, stage_rows
-from analysis.summary import Provenance, Summary
+from analysis.report.proof import PROOF_HEAD, proof_rows, proof_text
+from analysis.report.words import UNKNOWN, StageRow, headline_rows, missing, stage_rows, terms
+from analysis.summary_schema import Provenance, Summary
 
 _STAGE_HEAD: Final = (
-    "twin", "endpoint", "offered /s", "achieved /s", "p50 ms", "p99 ms", "CPU cores", "memory MiB", "blocks",
-    "judgement",
+    "twin", "endpoint", "loop", "offered /s", "achieved /s", "p50 ms", "p99 ms", "service p99 ms", "CPU cores",
+    "memory MiB", "blocks", "judgement",
 )  # fmt: skip
 
 
@@ -30,9 +30,11 @@ def markdown_of(findings: Findings, summary: Summary) -> str:
         f"# {candidate} against {baseline}: {escape(summary.run.run_id)}{' (partial)' if summary.run.partial else ''}",
         *[f"> {escape(text)}" for text in missing(findings, summary)],
         table(head, ratios),
-        f"Times: {style.time_text(findings) or 'none measured'}. Published figures: {SOURCE}.",
-        _counts(rows),
+        f"{terms(findings) or 'No times were measured.'} Published figures: {SOURCE}.",
+        _counts(rows, terms(findings)),
         table(_STAGE_HEAD, [_stage(row) for row in rows]),
+        *([f"## The generator's own proof\n\n{proof_text(findings)} {terms(findings)}"] if rows else []),
+        table(PROOF_HEAD, [row.cells for row in proof_rows(findings)]),
         _provenance(summary.run),
     ]
     return "\n\n".join(part for part in parts if part) + "\n"
@@ -57,14 +59,17 @@ def _bold(text: str) -> str:
     return text if text == UNKNOWN else f"**{text}**"
 
 
-def _counts(rows: Sequence[StageRow]) -> str:
+def _counts(rows: Sequence[StageRow], terms: str) -> str:
     valid = sum(row.valid for row in rows)
-    return f"Stages: {valid} of {len(rows)} points valid." if rows else ""
+    return f"Stages: {valid} of {len(rows)} points valid. {terms}" if rows else ""
 
 
 def _stage(row: StageRow) -> tuple[str, ...]:
     p50, _, p99, _ = row.times
-    return (row.twin, row.endpoint, row.offered, row.achieved, p50, p99, row.cpu, row.memory, row.blocks, _judged(row))
+    return (
+        row.twin, row.endpoint, row.load, row.offered, row.achieved, p50, p99, row.service_p99, row.cpu, row.memory,
+        row.blocks, _judged(row),
+    )  # fmt: skip
 
 
 def _judged(row: StageRow) -> str:

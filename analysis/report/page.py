@@ -12,8 +12,9 @@ import jinja2
 from analysis.findings import Findings
 from analysis.plots import style
 from analysis.published import SOURCE
-from analysis.report.words import headline_rows, missing, stage_rows
-from analysis.summary import Summary
+from analysis.report.proof import PROOF_HEAD, PROOF_NUMBERS, proof_rows, proof_text
+from analysis.report.words import headline_rows, missing, stage_rows, terms
+from analysis.summary_schema import Summary
 
 _TEMPLATE: Final = Path(__file__).with_name("page.html.j2")
 _CAPTIONS: Final = {
@@ -41,7 +42,12 @@ def page_of(findings: Findings, summary: Summary, pictures: Mapping[str, bytes])
         headline=headline_rows(findings),
         stages=stage_rows(findings),
         events=findings.run.events,
-        times=style.time_text(findings) or "none measured",
+        terms=terms(findings),
+        load_loop=style.loop_text(findings),
+        proof_head=PROOF_HEAD,
+        proof_numbers=PROOF_NUMBERS,
+        proof=proof_rows(findings),
+        proof_text=proof_text(findings),
         source=SOURCE,
         pictures=[
             (name, caption, base64.b64encode(pictures[name]).decode())

@@ -5,10 +5,13 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Final
 
+from analysis.curve import CurvePoint
 from analysis.findings import Findings
+from analysis.plots import style
 from analysis.plots.headline import Row, ratio_text, rows_of
 from analysis.ratio import Ratio
-from analysis.summary import Summary
+from analysis.summary import coalescing_text
+from analysis.summary_schema import Summary
 
 UNKNOWN: Final = "–"
 
@@ -33,15 +36,17 @@ class StageRow:
 
     twin: str
     endpoint: str
+    load: str
     offered: str
     achieved: str
     samples: str
     blocks: str
     times: tuple[str, str, str, str]
+    service_p99: str
     failed: str
+    dropped: str
     cpu: str
     memory: str
-    generator: str
     valid: bool
     judgement: str
     why: tuple[str, ...]
@@ -74,26 +79,52 @@ def stage_rows(findings: Findings) -> tuple[StageRow, ...]:
         for twin in findings.twins:
             for point in findings.curves[twin, endpoint].points:
                 q = point.quantiles
-                saturated = point.valid and all(block.past_saturation for block in point.counted)
                 rows.append(
                     StageRow(
                         twin=findings.label(twin),
                         endpoint=endpoint,
+                        load=load_text(point),
                         offered=number(point.offered_rps),
                         achieved=number(point.achieved_rps),
                         samples=number(point.samples),
                         blocks=f"{point.blocks} of {len(point.by_block)}",
                         times=(number(q.p50_ms), number(q.p90_ms), number(q.p99_ms), number(q.p999_ms)),
+                        service_p99=number(point.service_p99_ms),
                         failed=percent(point.failed_ratio),
+                        dropped=percent(point.proof.dropped_ratio),
                         cpu=number(_sum(point.cpu_cores)),
                         memory=number(None if (m := _sum(point.memory_bytes)) is None else m / (1 << 20)),
-                        generator=number(point.generator_cpu_percent),
                         valid=point.valid,
-                        judgement=("past saturation" if saturated else "valid") if point.valid else "invalid",
+                        judgement=_judgement(point),
                         why=point.why,
                     )
                 )
     return tuple(rows)
+
+
+def _judgement(point: CurvePoint) -> str:
+    if not point.valid:
+        return "invalid"
+    return "past saturation" if point.past_saturation else "valid"
+
+
+def load_text(point: CurvePoint) -> str:
+    """Return which loop drove a point, with its users where it was asked for in users."""
+    users = "" if point.users is None else f", {point.users:,} users"
+    return f"{point.loop}{users}{', steered by hand' if point.live else ''}"
+
+
+def terms(findings: Findings) -> str:
+    """Return in a sentence which loop a table's figures come from, what times count from, and how answers were read."""
+    times = style.time_text(findings)
+    if not times:
+        return ""
+    texts = [f"{times[:1].upper()}{times[1:]}"]
+    if "open" in findings.loops:
+        texts.append(f"{style.arrivals_text(findings)}, service time from the actual send beside it")
+    if findings.coalesce_us:
+        texts.append(coalescing_text(findings.coalesce_us))
+    return "; ".join(texts) + "."
 
 
 def missing(findings: Findings, summary: Summary) -> tuple[str, ...]:
@@ -118,6 +149,11 @@ def missing(findings: Findings, summary: Summary) -> tuple[str, ...]:
                         f"{endpoint}: {findings.label(twin)} was not saturated in every block: "
                         "its saturation throughput is a lower bound."
                     )
+        if any(point.is_unbounded for curve in findings.curves.values() for point in curve.points):
+            texts.append(
+                "Past saturation an open loop goes on offering: arrivals pile up as long as the stage lasts, so that "
+                "latency there says how long that was; arrivals that were dropped have no latency at all."
+            )
     return (*texts, *(f"{note[:1].upper()}{note[1:]}." for note in summary.run.notes))
 
 

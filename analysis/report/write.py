@@ -13,7 +13,8 @@ from analysis.report.junit import junit_of
 from analysis.report.markdown import markdown_of
 from analysis.report.page import page_of
 from analysis.run import read_run
-from analysis.summary import Summary, summarise
+from analysis.summary import summarise
+from analysis.summary_schema import Summary
 from records.errors import RunFolderError
 from records.run_folder import REPORT, REPORT_FILES, RunReader
 

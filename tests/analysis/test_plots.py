@@ -30,6 +30,20 @@ CASES: dict[str, dict[str, object]] = {
     "one endpoint": {"endpoints": ("search",), "knees_rps": {("go", "search"): 500.0, ("rust", "search"): 900.0}},
     "bounds": {"rates_rps": (200.0, 400.0, 1_000.0)},
     "no saturation": {"rates_rps": (200.0, 400.0)},
+    "open loop": {
+        "loop": "open",
+        "queue_limit_s": 4,
+        "coalesce_us": 200,
+        "late_stages": frozenset({4}),
+        "few_connections": frozenset({17}),
+    },
+    "users": {"user_stages": True},
+    "live": {"loop": "open", "live_users": 1_200, "rates_rps": (700.0,)},
+    "open, one endpoint": {
+        "loop": "open",
+        "endpoints": ("search",),
+        "knees_rps": {("go", "search"): 500.0, ("rust", "search"): 900.0},
+    },
     "three pairs": {"order": ("go", "rust") * 3, "factors": (1.0, 1.0, 1.1, 1.2, 1.0, 0.9)},
 }
 
@@ -249,3 +263,50 @@ def test_empty_panels_say_what_is_missing(find_drawn: FindDrawn) -> None:
 def test_twins_that_were_never_saturated_have_no_ratio(find_drawn: FindDrawn) -> None:
     text = words(plots.draw_picture("headline.png", find_drawn(rates_rps=(200.0, 400.0))))
     assert "no ratio can be formed  ≥ 400 → ≥ 400 /s" in text
+
+
+@pytest.mark.parametrize("name", ALL)
+def test_every_picture_says_that_the_loop_was_open_and_answers_came_in_batches(
+    find_drawn: FindDrawn, name: str
+) -> None:
+    text = words(plots.draw_picture(name, find_drawn(**CASES["open loop"])))
+    assert "open loop (Poisson arrivals)" in text
+    assert "received in batches of 200 µs; times from the kernel" in text
+
+
+def test_latency_past_saturation_of_an_open_loop_is_hollow_and_not_joined(find_drawn: FindDrawn) -> None:
+    figure = plots.draw_picture("latency.png", find_drawn(loop="open"))
+    top = figure.axes[0]
+    hollow = {float(x) for line in top.lines if line.get_gid() == "hollow" for x in np.asarray(line.get_xdata())}
+    assert hollow == {1_000.0, 2_000.0}  # Go's two, and Rust's last
+    joined = [
+        line for line in top.lines if line.get_linestyle() == "-" and to_hex(line.get_color()) == to_hex(style.BLUE)
+    ]
+    assert max(float(x) for line in joined for x in np.asarray(line.get_xdata())) == 700.0
+    assert "past saturation: grows as the stage goes on" in words(figure)
+
+
+def test_the_lag_of_an_open_loop_has_panels_with_its_limit(find_drawn: FindDrawn) -> None:
+    figure = plots.draw_picture("latency.png", find_drawn(loop="open"))
+    assert len(figure.axes) == 4
+    below = figure.axes[1]
+    levels = [float(np.asarray(line.get_ydata())[0]) for line in below.lines
+              if to_hex(line.get_color()) == to_hex(style.PURPLE)]  # fmt: skip
+    assert levels == [5.0]
+    assert below.get_ylim()[0] < 0.02
+
+
+def test_the_timeline_of_an_open_loop_shows_who_waited_and_who_was_dropped(find_drawn: FindDrawn) -> None:
+    figure = plots.draw_picture("timeline.png", find_drawn(loop="open", queue_limit_s=4))
+    panel = figure.axes[2]
+    assert panel.get_ylabel().startswith("arrivals waiting")
+    highest = max(
+        float(np.nanmax(np.asarray(line.get_ydata()))) for line in panel.lines if len(np.asarray(line.get_ydata()))
+    )
+    assert highest == 5_700.0  # Go's statistics: 300 + 1,200 + 4,200
+    assert any(line.get_gid() == "dropped" for line in panel.lines)
+
+
+def test_rates_that_nobody_planned_are_called_achieved(find_drawn: FindDrawn) -> None:
+    figure = plots.draw_picture("latency.png", find_drawn(user_stages=True))
+    assert {axes.get_xlabel() for axes in figure.axes} == {"achieved rate (requests/s)"}

@@ -27,6 +27,8 @@ CASES: dict[str, dict[str, object]] = {
     "dead instance": {"dead": "go-1", "dead_from_stage": 3, "ends": ("failed",)},
     "no gate": {"gate": False},
     "open loop": {"loop": "open"},
+    "live": {"loop": "open", "live_users": 1_200, "rates_rps": (700.0,)},
+    "users": {"user_stages": True},
 }
 
 
@@ -186,3 +188,32 @@ def test_a_report_that_cannot_be_written_is_an_error_with_a_remedy(
         write_report(run)
     assert (run / "report" / "summary.md").read_text() == before
     assert [p.name for p in run.iterdir() if p.name.startswith(".")] == []
+
+
+@pytest.mark.usefixtures("blank_pictures")
+@pytest.mark.parametrize("name", ["index.html", "summary.md"])
+def test_the_generators_own_proof_has_a_section(write_drawn: WriteDrawn, name: str) -> None:
+    run = write_drawn(loop="open", late_stages=frozenset({4}), coalesce_us=200, checked_ratio=0.1)
+    write_report(run)
+    text = (run / "report" / name).read_text()
+    for told in (
+        "The generator's own proof",
+        "send lag p99 8 ms (limit 5 ms: engine.send_lag_p99_ms)",
+        "send lag p99 exceeds 5 ms",
+        "busiest thread %",
+        "connections opened",
+        "4,200",  # the backlog of Go past saturation
+        "valid in 1 of 2 blocks",
+        "valid, the twin past saturation",
+        "Past saturation an open loop goes on offering",
+        "bodies compared with the gate",
+    ):
+        assert told in text.replace("&#39;", "'"), told
+    assert text.count("received in batches of 200 µs; times from the kernel") >= 3  # in every table's heading
+
+
+@pytest.mark.usefixtures("blank_pictures")
+def test_a_sender_that_tells_nothing_of_itself_is_said_to(write_drawn: WriteDrawn) -> None:
+    run = write_drawn(cut_after=8)
+    write_report(run)
+    assert "tells no send lag, backlog or connections" in (run / "report" / "summary.md").read_text()

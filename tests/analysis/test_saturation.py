@@ -5,6 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from analysis.curve import BlockPoint, Curve, CurvePoint, Quantiles
+from analysis.proof import SenderProof
 from analysis.ratio import ratios_of
 from analysis.saturation import saturation_of
 
@@ -19,14 +20,14 @@ def block(number: int, offered: float, achieved: float, *, past: bool, valid: bo
 
 
 def curve(*blocks: BlockPoint) -> Curve:
-    rates = sorted({one.offered_rps for one in blocks})
-    return Curve("go", "balance", tuple(_point(rate, [b for b in blocks if b.offered_rps == rate]) for rate in rates))
+    rates = sorted({one.at_rps for one in blocks})
+    return Curve("go", "balance", tuple(_point(rate, [b for b in blocks if b.at_rps == rate]) for rate in rates))
 
 
 def _point(rate: float, blocks: list[BlockPoint]) -> CurvePoint:
     return CurvePoint(
-        "closed", None, rate, 0.0, 0, len(blocks), NO_TIMES, None, None, None, None, None, None, None, {}, {}, True,
-        (), (), tuple(blocks),
+        "closed", None, rate, 0.0, 0, len(blocks), NO_TIMES, None, None, SenderProof(), {}, {}, True, (), (),
+        tuple(blocks), rate,
     )  # fmt: skip
 
 

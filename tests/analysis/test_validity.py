@@ -4,16 +4,23 @@ from dataclasses import replace
 
 import pytest
 
+from analysis.figures import edge_requests
 from analysis.validity import StageFigures, carried, figures_of, judge, measured_window, past_saturation
 from records.clock import NS
 from records.instance import Instance
 from records.plan_file import check_plan
-from records.stage import Stage, StageLine
+from records.stage import Proof, Stage, StageLine
 from records.usage import HostUsage, UsageLine
 
 STAGE = Stage(1, "steps-1", "measure", "go", "balance", 0, 0, 1_000.0, 1, 2)
 LINE = StageLine(103 * NS, "", STAGE, "fasthttp", 800, 100, 2_000.0, 2_000, 2_000)
 GOOD = StageFigures(1_000.0, 1_000.0, 50.0, 60.0, 0.6, 62.0, 0.0, (0.6,), (1e8,))
+
+
+# an open loop: 1,000 a second for 2 s, of which 2,010 arrivals came; twin at 60 %, on 2 × 64 connections
+PROOF = Proof(8.0, 60.0, 900.0, 12, 0.4, 3)
+OPEN = replace(LINE, stage=replace(STAGE, loop="open"), sender="native-schedule", offered=2_010.0, proof=PROOF)
+SENT = replace(GOOD, offered_rps=1_005.0, edge_rps=64.0, connections=128, lag_limit_ms=5.0)
 
 
 def test_a_stage_that_carried_its_load_has_nothing_against_it() -> None:
@@ -138,3 +145,101 @@ def test_past_saturation_is_short_of_the_offer_at_the_cpu_limit() -> None:
     assert past_saturation(LINE, replace(short, target_percent=85.0, cores_busy_percent=97.0))
     assert not past_saturation(LINE, replace(short, target_percent=None))
     assert not past_saturation(LINE, replace(GOOD, target_percent=99.0))
+
+
+@pytest.mark.parametrize(("lag_us", "blamed"), [(5_000.0, False), (5_001.0, True), (None, False)])
+def test_sending_later_than_the_plan_allows_blames_the_generator(lag_us: float | None, blamed: bool) -> None:
+    reasons = judge(replace(OPEN, proof=replace(PROOF, lag_p99_us=lag_us)), SENT)
+    late = "the generator was the limit: it sent late, send lag p99 5 ms (limit 5 ms: engine.send_lag_p99_ms)"
+    assert reasons == ((late,) if blamed else ())
+
+
+def test_a_late_median_says_the_same_where_sends_are_too_few_for_a_p99() -> None:
+    few = replace(PROOF, lag_p50_us=7_000.0, lag_p99_us=None)
+    assert "send lag p50 7 ms" in judge(replace(OPEN, proof=few), SENT)[0]
+
+
+def test_a_sender_without_a_limit_of_lag_is_not_judged_by_it() -> None:
+    late = replace(OPEN, proof=replace(PROOF, lag_p99_us=1e6))
+    assert judge(late, replace(SENT, lag_limit_ms=None)) == ()
+
+
+@pytest.mark.parametrize(("ratio", "blamed"), [(0.899, False), (0.9, True), (None, False)])
+def test_a_sending_thread_at_ninety_percent_of_a_core_is_blamed(ratio: float | None, blamed: bool) -> None:
+    reasons = judge(replace(OPEN, proof=replace(PROOF, cpu_ratio=ratio)), SENT)
+    busy = "the generator was the limit: its busiest sending thread used 90 % of a core (limit 90 %)"
+    assert reasons == ((busy,) if blamed else ())
+
+
+def test_the_edges_of_a_window_hide_what_chance_and_the_connections_allow() -> None:
+    # 200/s for 2 s: 3 sqrt(400) = 60 of 400; 10,000/s: 3 sqrt(20,000) = 424, but 128 connections hold no more
+    assert edge_requests(400, 128) == 60.0
+    assert edge_requests(20_000, 128) == 128.0
+    assert edge_requests(0, 128) == 0.0
+
+
+@pytest.mark.parametrize(("answered", "blamed"), [(931.0, False), (930.0, True)])
+def test_an_open_loop_is_short_below_the_arrivals_counted_less_the_edges(answered: float, blamed: bool) -> None:
+    # 0.99 x 1,005 - 64 = 930.95 of the arrivals counted; the 1,000 planned are no measure
+    reasons = judge(OPEN, replace(SENT, answered_rps=answered, achieved_rps=answered))
+    assert bool(reasons) is blamed
+
+
+def test_waiting_for_a_connection_of_an_idle_twin_blames_the_connections() -> None:
+    short = replace(SENT, answered_rps=500.0, achieved_rps=500.0)
+    waited = replace(OPEN, proof=replace(PROOF, backlog_max=900), dropped=40)
+    assert judge(waited, short) == (
+        "the connections were the limit: answered 500 of 1005 requests a second offered and dropped 40 while the "
+        "twin's CPU stood at 60 %, up to 900 arrivals waited for one of 128 connections: raise engine.connections",
+    )
+    nobody = replace(OPEN, proof=replace(PROOF, backlog_max=0))
+    assert judge(nobody, short)[0].startswith("the generator was the limit: answered 500 of 1005")
+
+
+def test_drops_are_a_reason_while_the_twin_idles_and_none_at_its_limit() -> None:
+    dropped = replace(OPEN, dropped=3)
+    assert "dropped 3 arrivals of 1005 a second offered while the twin's CPU stood at 60 %" in judge(dropped, SENT)[0]
+    assert judge(dropped, replace(SENT, target_percent=97.0)) == ()
+    assert "twin's CPU not watched" in judge(dropped, replace(SENT, target_percent=None))[0]
+
+
+def test_backlog_past_saturation_invalidates_nothing() -> None:
+    waited = replace(OPEN, proof=replace(PROOF, backlog_max=50_000), dropped=400)
+    full = replace(SENT, answered_rps=700.0, achieved_rps=700.0, target_percent=98.0)
+    assert judge(waited, full) == ()
+    assert past_saturation(waited, full)
+
+
+def test_a_backlog_beside_busy_cores_of_the_generator_blames_it_though_its_lag_looks_small() -> None:
+    # more than 1 % of the arrivals and than the 128 that the edges explain
+    busy = replace(SENT, generator_cores_busy_percent=97.0)
+    for backlog, blamed in ((128, False), (129, True)):
+        reasons = judge(replace(OPEN, proof=replace(PROOF, backlog_max=backlog)), busy)
+        assert [r.startswith("the generator was the limit: up to 129 arrivals waited") for r in reasons] == [
+            True
+        ] * blamed
+
+
+def test_a_generator_that_makes_fewer_arrivals_than_planned_is_blamed() -> None:
+    # 5 sqrt(2,000) = 223.6 fewer than 2,000 may be chance
+    assert judge(replace(OPEN, offered=1_777.0), replace(SENT, offered_rps=888.5)) == ()
+    fewer = judge(replace(OPEN, offered=1_776.0), replace(SENT, offered_rps=888.0))
+    assert fewer == ("the generator was the limit: it made 1776 of 2000 arrivals planned",)
+
+
+def test_at_its_cpu_limit_a_twin_is_past_saturation_without_an_allowance_for_the_edges() -> None:
+    near = replace(SENT, answered_rps=990.0, achieved_rps=990.0, target_percent=96.0)
+    assert past_saturation(OPEN, near)  # below 0.99 x 1,005 = 994.95
+    assert not past_saturation(OPEN, replace(near, answered_rps=995.0))
+
+
+def test_users_without_a_rate_are_past_saturation_when_the_twin_is_at_its_limit() -> None:
+    users = replace(LINE, stage=replace(STAGE, rate_rps=None, users=64), offered=None)
+    assert past_saturation(users, replace(GOOD, target_percent=96.0))
+    assert not past_saturation(users, replace(GOOD, target_percent=90.0))
+    assert judge(users, replace(GOOD, target_percent=20.0)) == ()
+
+
+def test_a_live_stage_may_end_when_a_person_stops_it() -> None:
+    live = replace(LINE, stage=replace(STAGE, rate_rps=None, live=True), offered=None, complete=False)
+    assert judge(live, GOOD) == ()
