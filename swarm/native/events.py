@@ -1,0 +1,59 @@
+"""The request event, fired for every call: what `EventHook.fire` does, without making the keywords a dict twice."""
+
+from __future__ import annotations
+
+from locust import log
+from locust.event import EventHook
+from locust.exception import InterruptTaskSet, RescheduleTask, RescheduleTaskImmediately, StopTest, StopUser
+
+import logging
+import traceback
+from typing import Any
+
+CONTROL = (StopUser, StopTest, RescheduleTask, RescheduleTaskImmediately, InterruptTaskSet)
+
+
+def fire_request(  # noqa: PLR0913, PLR0917 - the keywords of Locust's event
+    event: Any,
+    request_type: str,
+    name: str,
+    context: dict[str, Any],
+    response: Any,
+    exception: Any,
+    start_time: float,
+    url: str,
+    response_length: int,
+    response_time: float,
+) -> None:
+    """Fire a request event; a listener's own fault is logged and hinders no other, as in Locust."""
+    if type(event) is not EventHook:
+        event.fire(
+            request_type=request_type,
+            name=name,
+            context=context,
+            response=response,
+            exception=exception,
+            start_time=start_time,
+            url=url,
+            response_length=response_length,
+            response_time=response_time,
+        )
+        return
+    for handler in event._handlers.copy():
+        try:
+            handler(
+                request_type=request_type,
+                name=name,
+                context=context,
+                response=response,
+                exception=exception,
+                start_time=start_time,
+                url=url,
+                response_length=response_length,
+                response_time=response_time,
+            )
+        except CONTROL:
+            raise
+        except Exception:
+            logging.error("Uncaught exception in event handler: \n%s", traceback.format_exc())
+            log.unhandled_greenlet_exception = True
