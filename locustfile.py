@@ -11,16 +11,31 @@ from __future__ import annotations
 from locust import events
 
 from monitor import Monitor
+from swarm.native.seat_user import NativeSeatUser
+from swarm.schedule_seat import ScheduleSeat
 from swarm.seat_user import SeatUser
 from swarm.wiring import RampStages, connect
 
 
+class Handle(ScheduleSeat):
+    """One of the users that the engine sends for."""
+
+
 class Seat(SeatUser):
-    """One of the seats that carry the pool's users."""
+    """One of the seats that carry the pool's users, with Locust's own client."""
+
+
+class NativeSeat(NativeSeatUser):
+    """One of the seats that carry the pool's users, with the engine's client."""
 
 
 class Ramp(RampStages):
     """The stages of `twinload.toml`."""
 
 
-connect(events, seat_class=Seat, shape_class=Ramp, make_watch=Monitor)
+connect(
+    events,
+    seat_classes={"native-schedule": Handle, "native-users": NativeSeat, "fasthttp": Seat},
+    shape_class=Ramp,
+    make_watch=Monitor,
+)

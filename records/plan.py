@@ -162,7 +162,7 @@ class WorkloadEntry(_Section):
 class SwarmPlan(_Section):
     """`[swarm]`: who sends, from which cores, with how many seats a process (None: what suits the sender)."""
 
-    sender: Literal["native-schedule", "native-users", "fasthttp"] = "fasthttp"
+    sender: Literal["native-schedule", "native-users", "fasthttp"] = "native-schedule"
     seats: int | None = Field(default=None, ge=1, le=20_000)
     processes: int = Field(default=1, ge=1, le=64)
     cpu_set: list[Cpu] = Field(default_factory=list)

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Literal, Protocol
 
 from records.clock import NS, Clock
@@ -19,7 +19,8 @@ from records.event import Event, EventKind
 from records.instance import Instance
 from records.second import Second
 from records.stage import Stage, StageLine
-from swarm.gathering import Gathering
+from swarm.gathering import Gathering, Sender
+from swarm.proof import Prove
 from swarm.station import Order
 from swarm.tally import Report
 
@@ -90,12 +91,18 @@ class Driver(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Terms:
-    """What holds for a whole run."""
+    """What holds for a whole run.
+
+    `timeout_s`: how long after a stage its last request may end. `prove` makes the stages' proofs; `takes_over`: when
+    a worker is lost, the others take its users and its share of the load within the sweep.
+    """
 
     instances: tuple[Instance, ...]
     sender: str
     seed: int
     timeout_s: float
+    prove: Prove | None = None
+    takes_over: bool = False
 
 
 @dataclass(slots=True)
@@ -117,13 +124,14 @@ class Conductor:
     outcome: Outcome = "finished"
     error: Exception | None = None
     _why: str | None = None
+    _finished: bool = False
     _sweeps: int = field(default=0, init=False)
     _seats: int = field(default=0, init=False)
 
-    def end(self, why: str) -> None:
-        """End the run: the sweep under way is cut, what was counted is kept."""
+    def end(self, why: str, *, finished: bool = False) -> None:
+        """End the run: the sweep under way is cut, what was counted is kept; `finished`: as it was meant to end."""
         if self._why is None and not self.over:
-            self._why = why
+            self._why, self._finished = why, finished
             self.driver.wake()
 
     def run(self) -> None:
@@ -135,7 +143,7 @@ class Conductor:
             while self._why is None and (stages := self.driver.next_sweep()) is not None:
                 self._sweep(stages)
             if self._why is not None:
-                self.outcome, text = "interrupted", self._why
+                self.outcome, text = "finished" if self._finished else "interrupted", self._why
         except Exception as error:
             text = self._fail(error)
         self._close(text)
@@ -195,7 +203,8 @@ class Conductor:
             self.terms.instances,
         )  # fmt: skip
         self._sweeps += 1
-        gathering = Gathering(stages, start_second, crew, self.utc, sender=self.terms.sender, seats=self._seats)
+        sender = Sender(self.terms.sender, self._seats, self.terms.prove)
+        gathering = Gathering(stages, start_second, crew, self.utc, sender=sender)
         self.crew.begin(order)
         cut = False
         while not gathering.over:
@@ -204,40 +213,54 @@ class Conductor:
                 cut = True
                 self.crew.cut()
                 gathering.cut(self.clock() // NS, why)
-            self._collect(gathering)
+            lost = self._collect(gathering)
+            if lost and self.terms.takes_over and not cut:
+                self._take_over(order, gathering)
         self.driver.sweep_done()
 
-    def _collect(self, gathering: Gathering) -> None:
+    def _take_over(self, order: Order, gathering: Gathering) -> None:
+        """Let the workers that are left carry the whole load from now on."""
+        now_ns = self.clock()
+        if not gathering.crew or now_ns // NS >= gathering.end_second:
+            return
+        seed = f"{order.seed}/{len(gathering.crew)} left"
+        begins_in_ns = order.start_second * NS - now_ns
+        self.crew.begin(replace(order, begins_in_ns=begins_in_ns, crew=gathering.crew, seed=seed))
+
+    def _collect(self, gathering: Gathering) -> bool:
+        """Take reports and hand on what became whole; say whether a worker was lost."""
         reports = self.crew.reports()
         self._check(reports)
         for report in reports:
             gathering.take(report)
-        self._drop_lost(gathering)
+        lost = self._drop_lost(gathering)
         for second in gathering.seconds():
             self.driver.counted(second)
         for line in gathering.lines(self.clock()):
             self.driver.stage_done(line)
             logger.info("%s", describe(line))
+        return lost
 
     def _check(self, reports: tuple[Report, ...]) -> None:
         fault = self.crew.fault() or next((f"worker {r.worker}: {r.fault}" for r in reports if r.fault), None)
         if fault is not None:
             raise RuntimeError(f"the recorder failed: {fault}")
 
-    def _drop_lost(self, gathering: Gathering) -> None:
-        second = self.clock() // NS
+    def _drop_lost(self, gathering: Gathering) -> bool:
+        second, before = self.clock() // NS, gathering.crew
         living = self.crew.members()
         silent = second > gathering.end_second + self.terms.timeout_s + GRACE_S
         for worker in gathering.crew:
             if worker in living and not silent:
                 continue
-            touched = gathering.lose(worker, second)
+            touched = gathering.lose(worker, second, taken_over=self.terms.takes_over)
             text = (
                 f"worker {worker} was lost: what it sent since its last report is unknown; its users move to the others"
             )
             for stage in touched or (None,):
                 self.tell("worker-lost", text, stage=stage)
             logger.error("%s", text)
+        return gathering.crew != before
 
     def _seed(self, stage: Stage) -> str:
         """Both twins of a pair draw the same users in the same order, as far as their counts go."""
@@ -248,7 +271,10 @@ def describe(line: StageLine) -> str:
     """Return a stage in one line of a log: what was offered, what was achieved."""
     stage = line.stage
     achieved_rps = line.done / stage.measure_s
-    offered = "as fast as it goes" if stage.rate_rps is None else f"of {stage.rate_rps:.0f} rps offered"
+    offered = "as fast as it goes" if line.offered is None else f"of {line.offered / stage.measure_s:.0f} rps offered"
     failed = sum(line.failed.values())
+    dropped = f", {line.dropped} dropped" if line.dropped else ""
     tail = "" if line.complete else f" [incomplete: {'; '.join(line.why)}]"
-    return f"{stage.twin} {stage.endpoint} {stage.name}: {achieved_rps:.0f} rps {offered}, {failed} failed{tail}"
+    return (
+        f"{stage.twin} {stage.endpoint} {stage.name}: {achieved_rps:.0f} rps {offered}, {failed} failed{dropped}{tail}"
+    )

@@ -177,21 +177,13 @@ class Connection:
         try:
             sock = gevent.socket.create_connection((route.host, route.port), max(deadline_s - self._clock(), 0.001))
             sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-            return (
-                sock if self._context is None else self._context.wrap_socket(sock, server_hostname=server_name(route))
-            )
+            return sock if self._context is None else self._context.wrap_socket(sock, server_hostname=route.server_name)
         except BaseException as error:
             if sock is not None:
                 sock.close()
             if isinstance(error, OSError) and not isinstance(error, TimeoutError):
                 raise RequestError("connect") from None
             raise
-
-
-def server_name(route: Route) -> str:
-    """Return the name that a route's certificate must carry: of its Host header, else of its address."""
-    host = next((value for name, value in route.headers.items() if name.lower() == "host"), route.host)
-    return host if host.count(":") > 1 else host.rsplit(":", 1)[0]
 
 
 def tls_context(route: Route) -> ssl.SSLContext | None:

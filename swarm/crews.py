@@ -19,7 +19,8 @@ import socket
 from collections.abc import Callable
 from typing import Any, Final
 
-from swarm.station import Order, Station, encode_order
+from swarm.senders import Post
+from swarm.station import Order, encode_order
 from swarm.tally import Report, decode_report
 
 ORDER: Final = "twinload-order"
@@ -27,13 +28,17 @@ CUT: Final = "twinload-cut"
 KEY: Final = "twinload"
 
 
-class LocalCrew:
-    """This process sends by itself; its station is asked directly. `begin` takes an order."""
+Wanted = Callable[[], int | None]
+"""How many seats there shall be; None: as many as there are, for Locust's user count steers."""
 
-    def __init__(self, station: Station, seats: int, begin: Callable[[Order], None]) -> None:
-        self._station = station
-        self._seats = seats
-        self._begin = begin
+
+class LocalCrew:
+    """This process sends by itself; its post is asked directly."""
+
+    def __init__(self, post: Post, wanted: Wanted) -> None:
+        self._post = post
+        self._station = post.station
+        self._wanted = wanted
 
     def members(self) -> tuple[int, ...]:
         """Return the one worker."""
@@ -41,11 +46,12 @@ class LocalCrew:
 
     def seats(self) -> tuple[int, int]:
         """Return taken and wanted seats."""
-        return self._station.taken, self._seats
+        wanted = self._wanted()
+        return self._station.taken, self._station.taken if wanted is None else wanted
 
     def begin(self, order: Order) -> None:
         """Take the order here."""
-        self._begin(order)
+        self._post.begin(order)
 
     def cut(self) -> None:
         """End the sweep under way."""
@@ -67,9 +73,9 @@ class LocalCrew:
 class MasterCrew:
     """A master's workers; `take` is fed by Locust's worker_report event."""
 
-    def __init__(self, runner: MasterRunner, seats: int) -> None:
+    def __init__(self, runner: MasterRunner, wanted: Wanted) -> None:
         self._runner = runner
-        self._seats = seats
+        self._wanted = wanted
         self._waiting: list[Report] = []
         self._last: dict[int, Report] = {}
         self._fault: str | None = None
@@ -98,8 +104,8 @@ class MasterCrew:
 
     def seats(self) -> tuple[int, int]:
         """Return taken and wanted seats over all connected workers."""
-        members = self.members()
-        return sum(self._last[worker].seats for worker in members), self._seats * self._runner.worker_count
+        taken, wanted = sum(self._last[worker].seats for worker in self.members()), self._wanted()
+        return taken, taken if wanted is None else wanted
 
     def begin(self, order: Order) -> None:
         """Send the order to every worker."""

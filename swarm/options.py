@@ -74,7 +74,7 @@ def add_options(parser: argparse.ArgumentParser, source: Source) -> None:
         "--endpoints": (",".join(plan.sweeps) if plan else "", "endpoints to sweep, by comma; mix for the mix", None),
         "--stages-kind": (plan.stages.kind if plan else "probe", "how the load steps", KINDS),
         "--rates": ("", "requests a second of each stage, by comma; makes the kind steps", None),
-        "--sender": (plan.swarm.sender if plan else SENDERS[0], "who sends", SENDERS),
+        "--sender": (plan.swarm.sender if plan else SENDERS[0], "who sends: the engine, or Locust users", SENDERS),
     }
     shown = [
         *(group.add_argument(name, default=value, help=text, choices=c) for name, (value, text, c) in texts.items()),
@@ -116,6 +116,8 @@ def _changed(options: Mapping[str, Any], base: Plan) -> list[str]:
         sets += ['stages.kind="steps"', f"stages.rates_rps=[{', '.join(_number(rate) for rate in rates)}]"]
     elif (kind := options.get("stages_kind")) and kind != base.stages.kind:
         sets.append(f'stages.kind="{kind}"')
+    if (sender := options.get("sender")) and sender != base.swarm.sender:
+        sets.append(f'swarm.sender="{sender}"')
     fields = {
         "warmup_s": ("stages.warmup_s", base.stages.warmup_s), "measure_s": ("stages.measure_s", base.stages.measure_s),
         "pairs": ("search.pairs", base.search.pairs), "seats": ("swarm.seats", base.seats),

@@ -13,6 +13,7 @@ from clusters import ClusterError, check_current, recorded
 from records.errors import RecordError
 from records.instance import Instance
 from records.plan import Plan
+from swarm.connections import SPARE_DESCRIPTORS, of_process, remedy
 from swarm.options import Choice, choose
 from swarm.schedule import ScheduleError, Scope
 from swarm.targets import SwarmError, find_instances, make_routes, planned_instances
@@ -23,7 +24,6 @@ from userpool.reading import Pool, read_pool
 
 FAULTS = (SwarmError, ScheduleError, RecordError, PoolError, ClusterError)
 """What a person can set right: shown as a message, exit code 2."""
-SPARE_DESCRIPTORS = 100
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,7 +68,7 @@ def prepare(
     if instances:
         routes = make_routes(plan, instances, root=root, environ=environ)
         _check_served(choice.scope, mix, routes)
-    allow_descriptors(plan.seats * connections_a_seat(choice.scope, mix))
+    allow_descriptors(plan, choice.scope.endpoints, processes=plan.swarm.processes if started else 1)
     return Preparation(choice, pool, entries, mix, instances)
 
 
@@ -85,16 +85,18 @@ def pool_columns(plan: Plan, root: Path, pool: Pool) -> Mapping[str, Sequence[st
     return {**pool.columns, "user_id": [raw[user] for user in pool.ids]}
 
 
-def connections_a_seat(scope: Scope, mix: Mix) -> int:
-    """Return how many connections a seat may hold at once: one, and with the mix one per entry at most."""
-    return max(1, len(mix.names)) if "mix" in scope.endpoints else 1
+def last_answer_s(plan: Plan) -> float:
+    """Return how long after a stage's end its last request may end: one that waited to be sent, then for its answer."""
+    waits_s = 0.0 if plan.is_closed_loop else plan.engine.queue_limit_s
+    return plan.swarm.timeout_s + waits_s
 
 
-def allow_descriptors(connections: int) -> None:
-    """Raise this process's limit of open files to what the connections need.
+def allow_descriptors(plan: Plan, endpoints: Sequence[str], *, processes: int) -> None:
+    """Raise this process's limit of open files to what its connections need.
 
     Raises: SwarmError when the system does not allow it.
     """
+    connections = of_process(plan, endpoints, processes=processes)
     needed = connections + SPARE_DESCRIPTORS
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     if soft == resource.RLIM_INFINITY or needed <= soft:
@@ -102,9 +104,9 @@ def allow_descriptors(connections: int) -> None:
     if hard != resource.RLIM_INFINITY and needed > hard:
         raise SwarmError(
             f"{connections} connections need {needed} open files, this process may have {hard}: "
-            f"lower swarm.seats to {hard - SPARE_DESCRIPTORS} or less and raise swarm.processes, or raise `ulimit -Hn`"
+            f"{remedy(plan, needed, hard)} and raise swarm.processes, or raise `ulimit -Hn`"
         )
-    resource.setrlimit(resource.RLIMIT_NOFILE, (needed, hard))
+    resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))  # all of it: who takes a lost process's share over
 
 
 def _check_served(scope: Scope, mix: Mix, routes: Mapping[tuple[str, str], Any]) -> None:

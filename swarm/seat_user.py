@@ -20,9 +20,7 @@ from swarm.seats import Seat
 from swarm.station import NAP_S, Hit, Order, Station
 from swarm.tally import NO_ANSWER, Outcome
 from swarm.targets import Route, Routes, SwarmError
-from swarm.templates import EntryRequests, Expectation, Mix
-
-MIX = "mix"
+from swarm.templates import MIX, EntryRequests, Expectation, Mix, statistics_name
 
 
 @dataclass(slots=True)
@@ -39,7 +37,9 @@ class Kit:
     _instances: tuple[Instance, ...] = ()
 
     def begin(self, order: Order) -> None:
-        """Take an order: its targets, then its stages."""
+        """Take an order: its targets, then its stages; one of a crew that this process is not in is not its own."""
+        if self.station.worker not in order.crew:
+            return
         if order.instances != self._instances:
             self.routes, self._instances = self.make_routes(order.instances), order.instances
         self.station.begin(order)
@@ -62,11 +62,6 @@ class Kit:
         if route.instance not in self.contexts:
             self.contexts[route.instance] = tls_context(route)
         return self.contexts[route.instance]
-
-
-def statistics_name(twin: str, endpoint: str, entry: str) -> str:
-    """Return the name in Locust's statistics, which keeps twins apart: `go balance`, or `go mix balance`."""
-    return f"{twin} {endpoint} {entry}" if endpoint == MIX else f"{twin} {endpoint}"
 
 
 class CheckedResponse(FastResponse):

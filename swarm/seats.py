@@ -11,11 +11,16 @@ from bisect import bisect_right
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import accumulate
+from typing import Final
 
 import numpy as np
 import numpy.typing as npt
 
+from records.plan import Plan
 from userpool.slices import assign, seat
+
+MOST_NATIVE_SEATS: Final = 20_000
+"""A process's light seats: each takes a few KB and some µs of every second."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,6 +56,16 @@ def seat_users(
     users = tuple(tuple(part.tolist()) for part in np.split(mine[order], cuts))
     occupied = np.minimum(np.bincount(owner, minlength=len(crew)), seats)
     return Seating(users, int(occupied[:place].sum()), int(occupied.sum()))
+
+
+def seats_wanted(plan: Plan, workers: int) -> int:
+    """Return how many Locust users carry the pool, over all workers.
+
+    With the native schedule one a pool user, unless the plan says how many a process has: a seat costs nothing there.
+    """
+    if plan.swarm.sender == "native-schedule" and plan.swarm.seats is None:
+        return min(plan.pool.users, MOST_NATIVE_SEATS * workers)
+    return plan.seats * workers
 
 
 def draw_strata(seats: int, seed: str) -> list[int]:

@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from records.plan import Plan
 from records.plan_rules import planned_rates, ramp_seconds
 from records.stage import Stage
+from swarm.templates import MIX
 
 PROBE_WARMUP_S = 1
 
@@ -31,18 +32,27 @@ class Place:
 
 @dataclass(frozen=True, slots=True)
 class _Step:
+    """`rate_rps` None: a closed loop of `users`, or a live stage."""
+
     name: str
-    rate_rps: float
+    rate_rps: float | None
     users: int | None
     warmup_s: int
     measure_s: int
+    live: bool = False
 
 
 def probe_stage(plan: Plan, place: Place, stage_id: int) -> Stage:
-    """Return the short burst that finds a rough limit: every seat goes on at once."""
+    """Return the short burst that finds a rough limit: everyone who can be served at once goes on at once.
+
+    Those are the seats, or with the native schedule as many users as there are connections to the twin.
+    """
+    users = None
+    if plan.swarm.sender == "native-schedule":
+        users = plan.engine.connections * len(serving(plan, place.twin, place.endpoint))
     return Stage(
         id=stage_id, name="probe", kind="probe", twin=place.twin, endpoint=place.endpoint, pair=place.pair,
-        block=place.block, rate_rps=None, warmup_s=PROBE_WARMUP_S, measure_s=plan.stages.probe_s,
+        block=place.block, rate_rps=None, warmup_s=PROBE_WARMUP_S, measure_s=plan.stages.probe_s, users=users,
     )  # fmt: skip
 
 
@@ -58,7 +68,7 @@ def sweep_stages(plan: Plan, place: Place, first_id: int, limit_rps: float | Non
     """
     before_rps, stages = 0.0, []
     for stage_id, step in enumerate(_steps(plan, limit_rps), start=first_id):
-        ramp_s = ramp_seconds(before_rps, step.rate_rps, plan.swarm)
+        ramp_s = 0.0 if step.rate_rps is None else ramp_seconds(before_rps, step.rate_rps, plan.swarm)
         stages.append(
             Stage(
                 id=stage_id,
@@ -72,10 +82,12 @@ def sweep_stages(plan: Plan, place: Place, first_id: int, limit_rps: float | Non
                 warmup_s=max(step.warmup_s, math.ceil(ramp_s)),
                 measure_s=step.measure_s,
                 ramp_s=ramp_s,
+                loop="closed" if plan.is_closed_loop else "open",
                 users=step.users,
+                live=step.live,
             )
         )
-        before_rps = step.rate_rps
+        before_rps = step.rate_rps or 0.0
     return tuple(stages)
 
 
@@ -87,6 +99,17 @@ def _steps(plan: Plan, limit_rps: float | None) -> Iterator[_Step]:
         for fraction in stages.fractions:
             yield _Step(f"at-{fraction:g}", round(limit_rps * fraction, 2), None, stages.warmup_s, stages.measure_s)
         return
+    if stages.kind == "live":
+        yield _Step("live", None, None, stages.warmup_s, stages.measure_s, live=True)
+        return
+    has_users_alone = plan.swarm.sender == "native-schedule" and plan.is_closed_loop
     measured_s = [listed.measure_s for listed in stages.list_ or []] if stages.kind == "list" else []
     for number, (name, rate_rps, users, warmup_s) in enumerate(planned_rates(stages, plan.swarm)):
-        yield _Step(name, rate_rps, users, warmup_s, measured_s[number] if measured_s else stages.measure_s)
+        measure_s = measured_s[number] if measured_s else stages.measure_s
+        yield _Step(name, None if has_users_alone else rate_rps, users, warmup_s, measure_s)
+
+
+def serving(plan: Plan, twin: str, endpoint: str) -> tuple[str, ...]:
+    """Return the names of the twin's instances that a sweep asks: those that serve one of its workload entries."""
+    entries = {entry.name for entry in plan.workload if entry.weight > 0} if endpoint == MIX else {endpoint}
+    return tuple(instance.name for instance in plan.twins[twin].instances if entries & set(instance.serves))

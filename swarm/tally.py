@@ -21,20 +21,45 @@ from typing import NamedTuple
 
 import msgspec
 
-from records.hdr import Histogram
+from records.hdr import Histogram, Sparse
 from records.second import StatusCount
 from records.stage import Phase, Stage
 
 
 @dataclass(frozen=True, slots=True)
 class Part:
-    """One worker's share of a second: of one stage in one phase."""
+    """One worker's share of a second: of one stage in one phase.
+
+    `offered` is what an open loop intended, None where starts follow the plan's pace; what was not measured is None.
+    """
 
     second: int
     stage: int
     phase: Phase
     sent: int
     status: dict[str, StatusCount]
+    offered: int | None = None
+    dropped: int = 0
+    checked: int | None = None
+    send_lag: Sparse | None = None
+    backlog_max: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Sending:
+    """What a sending thread (or several together) did in a second beside requests.
+
+    `opened` counts connections; `cpu_ratio` is the CPU share of the busiest thread, None where it is not known.
+    """
+
+    second: int
+    opened: int
+    cpu_ratio: float | None
+
+    def merged(self, other: Sending) -> Sending:
+        """Return the figures of both together, of the same second."""
+        known = [one.cpu_ratio for one in (self, other) if one.cpu_ratio is not None]
+        return Sending(self.second, self.opened + other.opened, max(known, default=None))
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,6 +80,7 @@ class Report:
     parts: tuple[Part, ...] = ()
     past: tuple[int, ...] = ()
     fault: str | None = None
+    sending: tuple[Sending, ...] = ()
 
 
 def encode_report(report: Report) -> bytes:

@@ -46,6 +46,20 @@ class Route:
     headers: Mapping[str, str] = field(default_factory=dict, repr=False)
     ca_file: str | None = None
 
+    @property
+    def host_header(self) -> str:
+        """What its Host header says; its address where none was given."""
+        given = (value for name, value in self.headers.items() if name.lower() == "host")
+        return next(given, self.base.split("://", 1)[1])
+
+    @property
+    def server_name(self) -> str:
+        """The name that its certificate must carry: its Host header without a port."""
+        host = self.host_header
+        if host.startswith("["):
+            return host[1:].split("]", 1)[0]
+        return host if host.count(":") > 1 else host.rsplit(":", 1)[0]
+
 
 Routes = Mapping[tuple[str, str], tuple[Route, ...]]
 """From (twin, workload entry) to the instances that serve it."""

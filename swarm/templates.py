@@ -7,12 +7,15 @@ from bisect import bisect_right
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import accumulate
+from typing import Final
 from urllib.parse import quote
 
 from records.plan import Expect, WorkloadEntry
 from swarm.targets import SwarmError, resolved
 
 Columns = Mapping[str, Sequence[str]]
+MIX: Final = "mix"
+"""The sweep of the whole workload by weight."""
 _COLUMN = re.compile(r"\{([a-z_0-9]+)\}")
 
 
@@ -74,9 +77,11 @@ class Expectation:
 
 
 class EntryRequests:
-    """The requests of one workload entry."""
+    """The requests of one workload entry; `path_text`, `header_texts` and `body_text` are not filled in yet."""
 
-    __slots__ = ("_body", "_headers", "_path", "expectation", "method", "name")
+    __slots__ = (
+        "_body", "_headers", "_path", "body_text", "expectation", "header_texts", "method", "name", "path_text",
+    )  # fmt: skip
 
     def __init__(self, entry: WorkloadEntry, columns: Columns, environ: Mapping[str, str]) -> None:
         self.name = entry.name
@@ -91,6 +96,8 @@ class EntryRequests:
         if entry.body is not None and not any(name.lower() == "content-type" for name in given):
             given["Content-Type"] = "application/json"
         self._headers = {name: Template(text, columns) for name, text in given.items()}
+        self.path_text, self.body_text = entry.path, entry.body
+        self.header_texts: Mapping[str, str] = given
 
     def path(self, user: int) -> str:
         """Return the path and query for a pool user."""
@@ -124,3 +131,8 @@ class Mix:
     def pick(self, drawn: float) -> EntryRequests:
         """Return the entry that a draw falls on."""
         return self._entries[min(bisect_right(self._sums, drawn), len(self._entries) - 1)]
+
+
+def statistics_name(twin: str, endpoint: str, entry: str) -> str:
+    """Return the name in Locust's statistics, which keeps twins apart: `go balance`, or `go mix balance`."""
+    return f"{twin} {endpoint} {entry}" if endpoint == MIX else f"{twin} {endpoint}"

@@ -6,7 +6,7 @@ adds travels in the same message.
 
 from __future__ import annotations
 
-from locust import LoadTestShape, runners
+from locust import LoadTestShape, User, runners
 from locust.argument_parser import LocustArgumentParser
 from locust.env import Environment
 from locust.event import Events
@@ -17,14 +17,17 @@ import sys
 from collections.abc import Callable
 from typing import Any, ClassVar
 
+from swarm.cpu_warning import CpuWarning
+from swarm.final_csv import complete_files_at_exit
 from swarm.hand_driver import MakeWatch
 from swarm.options import add_options, plan_source
 from swarm.recorder import recorder
 from swarm.runs import Swarm
-from swarm.seat_user import SeatUser
+from swarm.senders import SeatClasses
 from swarm.station import Station
+from swarm.statistics_reset import StatisticsReset
 
-REPORT_INTERVAL_S = 1.0
+REPORT_INTERVAL_S = 0.5
 
 
 class RampStages(LoadTestShape):
@@ -42,15 +45,18 @@ class RampStages(LoadTestShape):
         if self.swarm is not None:
             self.swarm.renew()
 
-    def tick(self) -> tuple[int, float] | None:
-        """Return (seats, seats a second) while the run goes on, None when it is over."""
+    use_common_options = True
+    """Locust's own fields of users and spawn rate stay in the form: they steer a live stage, where no shape does."""
+
+    def tick(self) -> tuple[int, float, list[type[User]]] | None:
+        """Return (seats, seats a second, their class) while the run goes on, None when it is over."""
         return self.swarm.tick() if self.swarm is not None else None
 
 
 def connect(
     events: Events,
     *,
-    seat_class: type[SeatUser],
+    seat_classes: SeatClasses,
     shape_class: type[RampStages],
     make_watch: MakeWatch | None = None,
     record_with: Callable[[Callable[[], Station | None]], Any] = recorder,
@@ -59,14 +65,22 @@ def connect(
 
     Args:
         events: Locust's, of the module.
-        seat_class, shape_class: the concrete classes of the locustfile.
+        seat_classes: the concrete user class of each sender.
+        shape_class: the concrete shape.
         make_watch: makes the watch over CPU and memory of a run by hand.
         record_with: makes the listener of the request event.
     """
     source = plan_source(sys.argv[1:])
+    complete_files_at_exit(events)
+    CpuWarning(events)
+    StatisticsReset(events, lambda: now.statistics if (now := swarm()) else None)
 
     def swarm() -> Swarm | None:
         return shape_class.swarm
+
+    def seated() -> Station | None:
+        station = now.station if (now := swarm()) else None
+        return station if isinstance(station, Station) else None
 
     def on_parser(parser: LocustArgumentParser, **_: Any) -> None:
         add_options(parser, source)
@@ -74,7 +88,7 @@ def connect(
     def on_init(environment: Environment, web_ui: WebUI | None = None, **_: Any) -> None:
         runners.WORKER_REPORT_INTERVAL = REPORT_INTERVAL_S
         logging.getLogger("locust.runners").addFilter(_no_spawn_warning)
-        shape_class.swarm = Swarm(environment, seat_class, make_watch)
+        shape_class.swarm = Swarm(environment, seat_classes, make_watch)
         shape_class.swarm.on_init()
         if web_ui is not None and web_ui.app is not None:
             _answer_faults(web_ui, shape_class.swarm)
@@ -88,7 +102,7 @@ def connect(
 
     events.init_command_line_parser.add_listener(on_parser)  # type: ignore[no-untyped-call]
     events.init.add_listener(on_init)  # type: ignore[no-untyped-call]
-    events.request.add_listener(record_with(lambda: now.station if (now := swarm()) else None))  # type: ignore[no-untyped-call]
+    events.request.add_listener(record_with(seated))  # type: ignore[no-untyped-call]
     events.test_start.add_listener(tell("on_test_start"))  # type: ignore[no-untyped-call]
     events.test_stopping.add_listener(tell("on_test_stopping"))  # type: ignore[no-untyped-call]
     events.quitting.add_listener(tell("on_quitting"))  # type: ignore[no-untyped-call]
@@ -103,8 +117,11 @@ def _answer_faults(web_ui: WebUI, swarm: Swarm) -> None:
     def before_start() -> Any:
         if request.method != "POST" or not request.path.endswith("/swarm"):
             return None
+        if swarm.is_under_way:
+            return None  # Locust's users are changed
         fault = swarm.fault_of({**swarm.options, **request.form.to_dict()})
         if fault is None:
+            swarm.hand_over()
             return None
         return jsonify({"success": False, "message": fault, "host": swarm.environment.host})
 

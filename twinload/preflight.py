@@ -12,9 +12,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from records.errors import Fault
-from records.plan import Plan, TwinPlan
-
-_SPARE_DESCRIPTORS = 128  # logs, listeners, ledger columns, the event loop
+from records.plan import Plan
+from swarm.connections import SPARE_DESCRIPTORS, of_instance, of_process, remedy
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,43 +63,34 @@ def _processes(plan: Plan, limits: HostLimits) -> Iterator[Fault]:
 
 
 def _descriptors(plan: Plan, limits: HostLimits) -> Iterator[Fault]:
-    """Both sides of a connection live here: a seat is a descriptor of the generator and one of an instance."""
-    connections = plan.seats * plan.swarm.processes
-    sides = {"the generator (per process)": plan.seats * _connections_a_seat(plan)}
+    """Both sides of a connection live here: each is a descriptor of the generator and one of an instance."""
+    sides = {"the generator (per process)": of_process(plan, plan.sweeps, processes=plan.swarm.processes)}
     for name, twin in plan.twins.items():
         if twin.start == "process":
-            sides[f"an instance of {name}"] = -(-connections // _fewest_instances(plan, twin))
-    for side, needed in sides.items():
-        if needed + _SPARE_DESCRIPTORS > limits.descriptors:
+            sides[f"an instance of {name}"] = of_instance(plan, name, plan.sweeps)
+    for side, connections in sides.items():
+        needed = connections + SPARE_DESCRIPTORS
+        if needed > limits.descriptors:
             yield Fault(
-                "swarm.seats", str(plan.seats),
-                f"{side} would need {needed + _SPARE_DESCRIPTORS} descriptors, the limit is {limits.descriptors}: "
-                f"raise it (ulimit -n) or lower swarm.seats to {_most_seats(plan, needed, limits)}",
-            )  # fmt: skip
+                *_asked(plan),
+                f"{side} would need {needed} descriptors, the limit is {limits.descriptors}: "
+                f"raise it (ulimit -n) or {remedy(plan, needed, limits.descriptors)}",
+            )
 
 
 def _ports(plan: Plan, limits: HostLimits) -> Iterator[Fault]:
-    connections = plan.seats * plan.swarm.processes
-    for name, twin in plan.twins.items():
-        needed = -(-connections // _fewest_instances(plan, twin))
+    for name in plan.twins:
+        needed = of_instance(plan, name, plan.sweeps)
         if needed > limits.ephemeral_ports:
             yield Fault(
                 f"twins.{name}", f"{needed} connections to one address",
-                f"this machine has {limits.ephemeral_ports} ports for one destination: fewer seats or more instances",
+                f"this machine has {limits.ephemeral_ports} ports for one destination: "
+                f"lower {_asked(plan)[0]} or use more instances",
             )  # fmt: skip
 
 
-def _connections_a_seat(plan: Plan) -> int:
-    """Return how many connections a seat may hold: one, and in a mix one for each entry that is drawn."""
-    return max(1, sum(1 for entry in plan.workload if entry.weight > 0)) if plan.stages.mix else 1
-
-
-def _fewest_instances(plan: Plan, twin: TwinPlan) -> int:
-    """Return over how few instances the connections of a sweep are spread."""
-    swept = {entry.name for entry in plan.workload if entry.hot or plan.stages.mix}
-    served = [name for instance in twin.instances for name in instance.serves if name in swept]
-    return min((served.count(name) for name in set(served)), default=1)
-
-
-def _most_seats(plan: Plan, needed: int, limits: HostLimits) -> int:
-    return max(1, plan.seats * (limits.descriptors - _SPARE_DESCRIPTORS) // needed)
+def _asked(plan: Plan) -> tuple[str, str]:
+    """Return the key that asks for connections, and its value."""
+    if plan.swarm.sender == "native-schedule":
+        return "engine.connections", str(plan.engine.connections)
+    return "swarm.seats", str(plan.seats)

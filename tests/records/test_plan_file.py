@@ -40,7 +40,7 @@ def test_all_faults_of_all_sources_are_reported_at_once(tmp_path: Path) -> None:
     text = (
         SHIPPED.read_text(encoding="utf-8")
         .replace("users = 16000", 'users = "many"')
-        .replace('sender = "fasthttp"', "")
+        .replace('sender = "native-schedule"', "")
     )
     faults = faults_of(tmp_path, text, sets=("swarm.seats=0", "nonsense"), environ={"TWINLOAD_POOL__SEED": "-1"})
     joined = "\n".join(faults)
@@ -81,8 +81,8 @@ def test_a_list_is_addressed_by_position() -> None:
 
 def test_equal_plans_written_apart_have_equal_digests() -> None:
     one = read_plan(SHIPPED, environ={})
-    two = read_plan(SHIPPED, sets=(f"swarm.seats={one.swarm.seats}",), environ={})
-    other = read_plan(SHIPPED, sets=(f"swarm.seats={one.swarm.seats + 1}",), environ={})
+    two = read_plan(SHIPPED, sets=(f"swarm.timeout_s={one.swarm.timeout_s}",), environ={})
+    other = read_plan(SHIPPED, sets=(f"swarm.timeout_s={one.swarm.timeout_s + 1}",), environ={})
     assert plan_digest(one) == plan_digest(two) != plan_digest(other)
 
 

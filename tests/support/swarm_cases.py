@@ -51,6 +51,7 @@ expect = {{ status = 200, headers = {{ content-type = "application/json" }} }}
 name = "back"
 path = "/back/{{user_id}}"
 [swarm]
+sender = "fasthttp"
 seats = 20
 spawn_rate = 100000.0
 timeout_s = 5.0
@@ -71,7 +72,7 @@ def make_plan(**sections: dict[str, Any]) -> Plan:
         "schema": 1,
         "twins": {"one": _twin(18001), "two": _twin(18002)},
         "workload": [{"name": n, "path": f"/{n}/{{user_id}}", "hot": True} for n in ("front", "back")],
-        "swarm": {"spawn_rate": 100_000.0},
+        "swarm": {"sender": "fasthttp", "spawn_rate": 100_000.0},
     }
     for name, values in sections.items():
         tree[name] = {**tree.get(name, {}), **values}

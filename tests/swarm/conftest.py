@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+import unpatched_locust  # noqa: F401  # before any test imports what imports Locust
 from swarm_cases import Project, Target, open_project, start_target
 
 from userpool import make_pool

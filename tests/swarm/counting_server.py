@@ -1,7 +1,7 @@
 """A tiny HTTP server that counts what it answers, for end-to-end tests: `python counting_server.py ANSWER_MS`.
 
 Prints its port. `GET /count` answers the number of all other requests so far. Paths choose the answer: `/fail/…` 500,
-`/drop/…` closes without a byte, everything else 200 with `Content-Type: application/json`.
+`/drop/…` closes without a byte, `/slow/…` 200 after 20 ms, everything else 200 with `Content-Type: application/json`.
 """
 
 from __future__ import annotations
@@ -38,6 +38,8 @@ class Counter(asyncio.Protocol):
             self.transport.close()
         elif path.startswith(b"/fail"):
             self.send(b"500 Internal Server Error", b"no")
+        elif path.startswith(b"/slow"):
+            asyncio.get_running_loop().call_later(0.02, self.send, b"200 OK", BODY)
         elif self.delay_s:
             asyncio.get_running_loop().call_later(self.delay_s, self.send, b"200 OK", BODY)
         else:

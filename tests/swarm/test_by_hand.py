@@ -35,7 +35,7 @@ def failing(*given):
     raise ValueError("the recorder is broken")
 
 swarm.recorder.record = failing
-connect(events, seat_class=Seat, shape_class=Ramp)
+connect(events, seat_classes={"fasthttp": Seat}, shape_class=Ramp)
 """
 
 

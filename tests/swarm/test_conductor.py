@@ -34,8 +34,9 @@ class StrawCrew:
         return 4, 4
 
     def begin(self, order: Order) -> None:
+        known = any(order.number == earlier.number for earlier in self.orders)
         self.orders.append(order)
-        for number in order.crew:
+        for number in order.crew if not known else ():  # a station that has no engine cannot take over
             self.stations[number].begin(order)
 
     def cut(self) -> None:
@@ -96,7 +97,7 @@ class StrawDriver:
 class Stage0:
     """A conductor on a fake clock; `at` runs something when the time has come."""
 
-    def __init__(self, sweeps: list[tuple[Stage, ...]], workers: int = 2) -> None:
+    def __init__(self, sweeps: list[tuple[Stage, ...]], workers: int = 2, *, takes_over: bool = False) -> None:
         self.now_ns = 500 * NS
         self.at: dict[float, object] = {}
         ids = [f"u{n}" for n in range(20)]
@@ -106,7 +107,7 @@ class Stage0:
         }
         self.crew = StrawCrew(stations)
         self.driver = StrawDriver(sweeps)
-        terms = Terms((), "fasthttp", 1, 5.0)
+        terms = Terms((), "fasthttp", 1, 5.0, takes_over=takes_over)
         self.conductor = Conductor(self.crew, self.driver, terms, lambda: self.now_ns, self.sleep, Clock(0, 0))
 
     def sleep(self, seconds: float) -> None:
@@ -155,6 +156,32 @@ def test_a_worker_that_dies_is_told_and_the_others_finish() -> None:
     assert [(line.stage.id, line.complete) for line in straw.driver.lines] == [(0, False), (1, False), (2, True)]
     assert [(event.kind, event.stage) for event in straw.driver.events] == [("worker-lost", 0), ("worker-lost", 1)]
     assert [order.crew for order in straw.crew.orders] == [(0, 1), (0,)]
+
+
+def test_where_the_others_take_over_they_get_a_smaller_crew_within_the_sweep() -> None:
+    straw = Stage0([SWEEP, (make_stage(2),)], workers=3, takes_over=True)
+    straw.at[3.0] = lambda: straw.crew.dead.add(1)
+    straw.conductor.run()
+    assert [(line.stage.id, line.complete) for line in straw.driver.lines] == [(0, False), (1, True), (2, True)]
+    assert [(event.kind, event.stage) for event in straw.driver.events] == [("worker-lost", 0)]
+    first, second, third = straw.crew.orders
+    assert [first.crew, second.crew, third.crew] == [(0, 1, 2), (0, 2), (0, 2)]
+    assert [first.number, second.number, third.number] == [0, 0, 1]
+    assert (second.stages, second.start_second) == (first.stages, first.start_second)
+    assert second.begins_in_ns == -1 * NS  # it began at 502 s, the loss is seen at 503 s
+    assert second.seed != first.seed
+
+
+def test_nobody_takes_over_when_nobody_is_left_or_a_person_ends_the_sweep() -> None:
+    alone = Stage0([SWEEP], workers=1, takes_over=True)
+    alone.at[3.0] = lambda: alone.crew.dead.add(0)
+    alone.conductor.run()
+    assert len(alone.crew.orders) == 1
+    ended = Stage0([SWEEP], takes_over=True)
+    ended.at[3.0] = lambda: ended.conductor.end("stopped by hand")
+    ended.at[3.0 + 0.05] = lambda: ended.crew.dead.add(1)
+    ended.conductor.run()
+    assert len(ended.crew.orders) == 1
 
 
 def test_a_worker_that_falls_silent_is_given_up_after_a_while() -> None:

@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator
 import pytest
 from swarm_cases import Target, free_port
 
-from swarm.connection import Connection, RequestError, server_name
+from swarm.connection import Connection, RequestError
 from swarm.targets import Route
 
 OK = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok"
@@ -157,4 +157,5 @@ def test_only_an_idempotent_request_on_a_connection_that_went_stale_is_sent_agai
 
 @pytest.mark.parametrize(("host", "name"), [("shop.example", "shop.example"), ("shop.example:8443", "shop.example")])
 def test_a_certificate_is_checked_for_the_name_that_is_asked_for(host: str, name: str) -> None:
-    assert server_name(Route("one", "i", "10.0.0.1", 443, "https://10.0.0.1:443", headers={"Host": host})) == name
+    route = Route("one", "i", "10.0.0.1", 443, "https://10.0.0.1:443", headers={"Host": host})
+    assert route.server_name == name

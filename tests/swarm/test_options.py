@@ -38,6 +38,11 @@ def test_changed_fields_override_the_plan(options: dict[str, Any]) -> None:
     assert (choice.plan.swarm.seats, choice.scope.twins) == (44, ("two",))
 
 
+def test_another_sender_can_be_chosen(options: dict[str, Any]) -> None:
+    assert choose(options | {"sender": "fasthttp"}, {}).plan.swarm.sender == "fasthttp"
+    assert choose(options | {"sender": "native-schedule"}, {}).plan.swarm.sender == "native-schedule"
+
+
 def test_a_kind_of_its_own_needs_its_keys_and_says_so(options: dict[str, Any]) -> None:
     options["stages_kind"] = "soak"
     with pytest.raises(PlanError, match='kind = "soak" needs rate_rps'):

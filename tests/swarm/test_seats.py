@@ -7,8 +7,9 @@ from collections import Counter
 import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
+from swarm_cases import make_plan
 
-from swarm.seats import Seat, draw_strata, seat_users
+from swarm.seats import Seat, draw_strata, seat_users, seats_wanted
 
 
 def pool(users: int) -> tuple[list[str], np.ndarray]:
@@ -75,3 +76,12 @@ def test_phases_take_one_stratum_each(seats: int, seed: str) -> None:
         seat.begin(object(), f"{seed}/{place}", stratum, seats)
         phases.append(seat.phase)
     assert sorted(int(phase * seats + 1e-9) for phase in phases) == list(range(seats))
+
+
+def test_the_engine_has_a_seat_for_every_pool_user_and_others_few_a_process() -> None:
+    native = make_plan(swarm={"sender": "native-schedule"}, pool={"users": 16_000})
+    assert [seats_wanted(native, workers) for workers in (1, 2, 3)] == [16_000] * 3
+    assert seats_wanted(make_plan(swarm={"sender": "native-schedule", "seats": 30}), 2) == 60
+    assert seats_wanted(make_plan(swarm={"sender": "fasthttp"}), 2) == 128
+    many = make_plan(swarm={"sender": "native-schedule"}, pool={"users": 100_000})
+    assert [seats_wanted(many, workers) for workers in (1, 3)] == [20_000, 60_000]

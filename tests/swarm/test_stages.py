@@ -66,3 +66,54 @@ def test_fractions_of_no_limit_are_refused(limit_rps: float | None) -> None:
 def test_a_probe_asks_every_seat_to_go_on_at_once() -> None:
     stage = probe_stage(make_plan(), PLACE, 3)
     assert (stage.id, stage.kind, stage.rate_rps, stage.warmup_s, stage.measure_s) == (3, "probe", None, 1, 3)
+
+
+NATIVE = {"swarm": {"sender": "native-schedule", "spawn_rate": 100_000.0}}
+
+
+def test_a_probe_of_the_engine_has_a_user_for_every_connection_to_the_twin() -> None:
+    instances = [
+        {"name": "a", "address": "127.0.0.1:18001", "serves": ["front"]},
+        {"name": "b", "address": "127.0.0.1:18002", "serves": ["front"]},
+        {"name": "c", "address": "127.0.0.1:18003", "serves": ["back"]},
+    ]
+    two = {"start": "external", "instances": [{"name": "d", "address": "127.0.0.1:18004", "serves": ["front", "back"]}]}
+    twins = {"one": {"start": "external", "instances": instances}, "two": two}
+    plan = make_plan(**NATIVE, twins=twins, engine={"connections": 10})
+    probes = [probe_stage(plan, Place(twin, endpoint, 0, 0), 0) for twin, endpoint in (
+        ("one", "front"), ("one", "back"), ("one", "mix"), ("two", "front"),
+    )]  # fmt: skip
+    assert [probe.users for probe in probes] == [20, 10, 30, 10]
+    assert {(probe.loop, probe.rate_rps) for probe in probes} == {("closed", None)}
+
+
+def test_measured_stages_of_the_engine_are_an_open_loop() -> None:
+    plan = make_plan(**NATIVE, stages={"kind": "steps", "rates_rps": [50.0, 80.0]})
+    stages = sweep_stages(plan, Place("one", "front", 0, 0), 0)
+    assert [(stage.loop, stage.rate_rps, stage.users) for stage in stages] == [
+        ("open", 50.0, None),
+        ("open", 80.0, None),
+    ]
+
+
+def test_a_closed_loop_of_the_engine_has_users_and_no_rate() -> None:
+    listed = [{"name": "few", "users": 30}, {"name": "many", "users": 60}]
+    plan = make_plan(**NATIVE, engine={"loop": "closed"}, stages={"kind": "list", "list": listed})
+    stages = sweep_stages(plan, Place("one", "front", 0, 0), 0)
+    assert [(stage.loop, stage.rate_rps, stage.users, stage.ramp_s) for stage in stages] == [
+        ("closed", None, 30, 0.0), ("closed", None, 60, 0.0),
+    ]  # fmt: skip
+
+
+def test_users_of_an_open_loop_send_at_their_rate() -> None:
+    plan = make_plan(**NATIVE, stages={"kind": "list", "list": [{"name": "few", "users": 40}]})
+    (stage,) = sweep_stages(plan, Place("one", "front", 0, 0), 0)
+    assert (stage.loop, stage.rate_rps, stage.users) == ("open", 10.0, 40)
+
+
+@pytest.mark.parametrize("loop", ["open", "closed"])
+def test_a_live_stage_has_no_plan_of_its_own(loop: str) -> None:
+    plan = make_plan(**NATIVE, engine={"loop": loop}, stages={"kind": "live", "warmup_s": 2, "measure_s": 60})
+    (stage,) = sweep_stages(plan, Place("one", "front", 0, 0), 5)
+    assert (stage.id, stage.live, stage.loop, stage.rate_rps, stage.users) == (5, True, loop, None, None)
+    assert (stage.kind, stage.warmup_s, stage.measure_s) == ("measure", 2, 60)

@@ -17,7 +17,7 @@ from records.clock import NS, Clock
 from records.hdr import total
 from records.second import Second
 from records.stage import Stage, StageLine
-from swarm.gathering import Gathering
+from swarm.gathering import Gathering, Sender
 from swarm.seats import Seat
 from swarm.station import Hit, Order, Station, decode_order, encode_order
 from swarm.tally import Outcome, Part, Report, Tally, decode_report, encode_report
@@ -38,7 +38,7 @@ class Simulation:
             for w in range(workers)
         ]
         crew = tuple(range(workers))
-        self.gathering = Gathering(stages, 1_002, crew, Clock(START_NS, 0), sender="fasthttp", seats=seats * workers)
+        self.gathering = Gathering(stages, 1_002, crew, Clock(START_NS, 0), sender=Sender("fasthttp", seats * workers))
         self.order = Order(0, stages, 1_002, 2 * NS, crew, "seed", ())
         self.seconds: list[Second] = []
         self.lines: list[StageLine] = []
@@ -220,7 +220,7 @@ def test_workers_merged_are_the_same_as_one_worker_with_all_requests(
     def gathered(workers: int) -> list[Second]:
         tallies = [Tally() for _ in range(workers)]
         gathering = Gathering(
-            (make_stage(0, 40.0),), 1_000, tuple(range(workers)), Clock(0, 0), sender="fasthttp", seats=4
+            (make_stage(0, 40.0),), 1_000, tuple(range(workers)), Clock(0, 0), sender=Sender("fasthttp", 4)
         )
         for outcome, second, owner in ends:
             key = (1_000 + second, 0, "measure")

@@ -7,10 +7,13 @@ import time
 import urllib.parse
 import urllib.request
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
 from swarm_cases import Project, free_port
+
+from records.errors import RunFolderError
 
 pytestmark = pytest.mark.slow
 
@@ -78,6 +81,59 @@ def test_a_run_in_the_web_ui_starts_shows_both_twins_stops_and_starts_again(proj
     child.terminate()
     _, err = child.communicate(timeout=20)
     assert child.returncode == 0, err
+
+
+def test_the_engine_is_a_choice_of_the_form_and_a_live_stage_follows_the_users_that_a_person_sets(
+    project: Project,
+) -> None:
+    project.edit("[stages]", "user_rate_rps = 2.0\n[stages]")
+    port = free_port()
+    child = project.start("--web-host", "127.0.0.1", "--web-port", str(port))
+    browser = Browser(port)
+    browser.until(browser.reached)
+
+    assert browser.post("/swarm", sender="native-schedule", rates="80", measure_s="2", seats="10")["success"]
+    browser.until(lambda: browser.stats()["state"] == "stopped")
+    counts = {row["name"]: row["num_requests"] for row in browser.stats()["stats"]}
+    assert counts["one front"] == project.one.count() > 100
+    assert counts["two front"] == project.two.count() > 100
+    assert [line.sender for line in project.reader().stages()] == ["native-schedule"] * 2
+
+    before = project.reader().path.resolve()
+    fields = {
+        "sender": "native-schedule", "stages_kind": "live", "twins": "one", "rates": "", "measure_s": "60",
+        "spawn_rate": "1000",
+    }  # fmt: skip
+    assert browser.post("/swarm", user_count="20", **fields)["success"]
+    browser.until(lambda: len(_sent(project, before)) >= 4)
+    assert browser.post("/swarm", user_count="120", **fields)["success"]
+    more = len(_sent(project, before)) + 2
+    browser.until(lambda: len(_sent(project, before)) >= more + 3)
+    assert browser.post("/stop")["success"]
+    browser.until(lambda: browser.stats()["state"] == "stopped")
+    sent = _sent(project, before)
+    # 20 users at 2 a second, then 120: six standard errors of a second's count.
+    assert all(abs(count - 40) <= 6 * 40**0.5 for count in sent[:3]), sent
+    assert all(abs(count - 240) <= 6 * 240**0.5 for count in sent[more : more + 3]), sent
+    (line,) = project.reader().stages()
+    assert (line.stage.live, line.complete) == (True, False)
+
+    counted = project.two.count()
+    assert browser.post("/swarm", **{**fields, "stages_kind": "steps", "rates": "50", "measure_s": "1", "twins": "two"})
+    browser.until(lambda: browser.stats()["state"] == "stopped" and project.two.count() > counted)
+    child.terminate()
+    _, err = child.communicate(timeout=20)
+    assert child.returncode == 0, err
+
+
+def _sent(project: Project, before: Path) -> list[int]:
+    """Return what was sent in each second of the newest run; nothing while that is still the one before."""
+    try:
+        if project.reader().path.resolve() == before:
+            return []
+        return [second.sent for second in project.reader().seconds()]
+    except (OSError, RunFolderError):
+        return []
 
 
 def test_start_answers_with_both_ways_when_nothing_runs(project: Project) -> None:

@@ -33,7 +33,7 @@ def _pair(folder: Path) -> Iterator[Pair]:
     shutil.copytree(EXAMPLE, folder, ignore=shutil.ignore_patterns("__pycache__", ".twinload", "runs"))
     text = (folder / "twinload.toml").read_text(encoding="utf-8")
     text = text.replace("18301", str(one)).replace("18302", str(two)).replace("users = 2000", "users = 300")
-    text = text.replace("seats = 100", "seats = 30").replace("pairs = 3", "pairs = 1")
+    text = text.replace("pairs = 3", "pairs = 1")
     start = text.index("[stages]")
     end = text.index("[search]")
     stages = '[stages]\nkind = "steps"\nrates_rps = [60.0, 120.0]\nmeasure_s = 2\n\n[shadow]\nbound = 0.02\n\n'
