@@ -337,6 +337,11 @@ class Plan(_Section):
         """Whether requests wait for answers; an open loop follows a schedule of its own."""
         return self.swarm.sender != "native-schedule" or self.engine.loop == "closed"
 
+    @property
+    def last_answer_s(self) -> float:
+        """How long after a stage's end its last request may end: one that waited to be sent, then for its answer."""
+        return self.swarm.timeout_s + (0.0 if self.is_closed_loop else self.engine.queue_limit_s)
+
     def entry(self, name: str) -> WorkloadEntry:
         """Return a workload entry; KeyError when there is none of that name."""
         for entry in self.workload:

@@ -85,12 +85,6 @@ def pool_columns(plan: Plan, root: Path, pool: Pool) -> Mapping[str, Sequence[st
     return {**pool.columns, "user_id": [raw[user] for user in pool.ids]}
 
 
-def last_answer_s(plan: Plan) -> float:
-    """Return how long after a stage's end its last request may end: one that waited to be sent, then for its answer."""
-    waits_s = 0.0 if plan.is_closed_loop else plan.engine.queue_limit_s
-    return plan.swarm.timeout_s + waits_s
-
-
 def allow_descriptors(plan: Plan, endpoints: Sequence[str], *, processes: int) -> None:
     """Raise this process's limit of open files to what its connections need.
 

@@ -36,7 +36,7 @@ from swarm.channel_driver import ChannelDriver, inherited_socket
 from swarm.conductor import GRACE_S, Conductor, Crew, Driver, Terms
 from swarm.crews import CUT, KEY, ORDER, LocalCrew, MasterCrew
 from swarm.hand_driver import HandDriver, MakeWatch
-from swarm.preparation import FAULTS, Preparation, last_answer_s, prepare
+from swarm.preparation import FAULTS, Preparation, prepare
 from swarm.proof import prover
 from swarm.seats import seats_wanted
 from swarm.senders import AnyStation, Post, SeatClasses, take_post
@@ -168,7 +168,7 @@ class Swarm:
             self.renew()  # no shape did
         try:
             preparation = self._prepared() if self.conducts else self._prepare(self.options)
-            self.environment.stop_timeout = last_answer_s(preparation.plan) + 1
+            self.environment.stop_timeout = preparation.plan.last_answer_s + 1
             self._runs += 1
             self._began_s = time.monotonic()
             if isinstance(self.runner, LocalRunner | WorkerRunner):
@@ -264,7 +264,7 @@ class Swarm:
         )  # fmt: skip
         native = plan.swarm.sender == "native-schedule"
         terms = Terms(
-            preparation.instances, plan.swarm.sender, plan.search.seed, last_answer_s(plan),
+            preparation.instances, plan.swarm.sender, plan.search.seed, plan.last_answer_s,
             prover(plan.engine.coalesce_us) if native else None, takes_over=native,
         )  # fmt: skip
         self.conductor = Conductor(self._crew, driver, terms, time.monotonic_ns, gevent.sleep, Clock.now(), FAULTS)

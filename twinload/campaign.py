@@ -29,7 +29,7 @@ from records.second import Second
 from records.stage import Stage, StageLine
 from records.usage import UsageLine
 from swarm.schedule import Note, ScheduleError, Scope, campaign
-from twinload.errors import BadEnvironment, InstanceDied, Interrupted, OwnFault
+from twinload.errors import INTERRUPTED, BadEnvironment, InstanceDied, Interrupted, OwnFault
 from twinload.generator import Generator
 from twinload.progress import Progress
 
@@ -92,7 +92,7 @@ class Campaign:
 
     def _heed_end(self) -> None:
         if self.end_wanted():
-            raise Interrupted("interrupted by the person at the terminal")
+            raise Interrupted(INTERRUPTED)
 
     def _sweep(self, stages: tuple[Stage, ...], monitor: Monitor) -> tuple[StageLine, ...]:
         self._heed_end()
@@ -111,7 +111,7 @@ class Campaign:
 
     def _collect(self, monitor: Monitor, lines: list[StageLine], *, length_s: int) -> None:
         """Take messages until the sweep is done, and end it early when an instance died or the end is wanted."""
-        drain_s = self.plan.swarm.timeout_s + _LATE_S
+        drain_s = self.plan.last_answer_s + _LATE_S
         until, stopping = time.monotonic() + length_s + drain_s, False
         while time.monotonic() < until:
             for message in self.generator.messages(timeout_s=_POLL_S):

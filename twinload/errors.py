@@ -10,7 +10,7 @@
 
 from __future__ import annotations
 
-from typing import ClassVar
+from typing import ClassVar, Final
 
 
 class Ended(Exception):  # noqa: N818 - an end is not always an error
@@ -45,3 +45,6 @@ class Interrupted(Ended):
     """Someone asked for the end; what was measured is on disk."""
 
     code = 130
+
+
+INTERRUPTED: Final = "interrupted by the person at the terminal"

@@ -15,7 +15,7 @@ import subprocess
 import sys
 import time
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import suppress
 from pathlib import Path
 from types import TracebackType
@@ -24,7 +24,7 @@ from typing import Final, Self
 from records.channel import VARIABLE, Quit, Ready, Stop, Sweep, ToCampaign, decode_report, encode
 from records.plan import Plan
 from records.plan_file import SETS_VARIABLE
-from twinload.errors import BadEnvironment, OwnFault
+from twinload.errors import INTERRUPTED, BadEnvironment, Interrupted, OwnFault
 
 LOCUSTFILE: Final = Path(__file__).resolve().parents[1] / "locustfile.py"
 _START_S: Final = 60.0
@@ -52,10 +52,15 @@ class Generator:
         if plan.swarm.cpu_set:
             os.sched_setaffinity(self._process.pid, plan.swarm.cpu_set)
 
-    def wait_ready(self) -> Ready:
-        """Return once all seats stand; OwnFault with the last lines of its log when that does not come."""
+    def wait_ready(self, end_wanted: Callable[[], bool] = lambda: False) -> Ready:
+        """Return once all seats stand.
+
+        Raises: OwnFault with the last lines of its log when that does not come, Interrupted when the end is wanted.
+        """
         deadline = time.monotonic() + _START_S
         while time.monotonic() < deadline:
+            if end_wanted():
+                raise Interrupted(INTERRUPTED)
             for message in self.messages(timeout_s=0.5):
                 if isinstance(message, Ready):
                     return message

@@ -118,18 +118,22 @@ def _ending(context: Context, drive: Callable[[], None]) -> Ended | None:
 
 def _drive(job: _Job, clusters: Clusters, instances: tuple[Instance, ...], writer: RunWriter, clock: Clock) -> None:
     plan, context = job.plan, job.context
-    with Generator(plan, context.plan_path, context.root, sets=job.sets) as generator:
-        ready = generator.wait_ready()
-        with Progress(plan, context.talk) as progress, orderly_end(progress.stopping) as end_wanted:
-            campaign = Campaign(plan, instances, clusters, generator, writer, clock, progress, end_wanted)
-            monitor = Monitor(instances, clock, campaign.samples.put)
-            monitor.set_pids(GENERATOR, ready.pids)
-            monitor.start()
-            try:
-                campaign.run(monitor, lambda: _counters(job, clusters.instances))
-            finally:
-                with suppress(MonitorError):  # `run` has asked for it while it mattered
-                    monitor.stop()
+    # An end that is wanted is noted from before the generator is started: nothing can come between it and its `with`.
+    with (
+        Progress(plan, context.talk) as progress,
+        orderly_end(progress.stopping) as end_wanted,
+        Generator(plan, context.plan_path, context.root, sets=job.sets) as generator,
+    ):
+        ready = generator.wait_ready(end_wanted)
+        campaign = Campaign(plan, instances, clusters, generator, writer, clock, progress, end_wanted)
+        monitor = Monitor(instances, clock, campaign.samples.put)
+        monitor.set_pids(GENERATOR, ready.pids)
+        monitor.start()
+        try:
+            campaign.run(monitor, lambda: _counters(job, clusters.instances))
+        finally:
+            with suppress(MonitorError):  # `run` has asked for it while it mattered
+                monitor.stop()
 
 
 def _counters(job: _Job, instances: Sequence[Instance]) -> dict[str, float]:

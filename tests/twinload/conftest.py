@@ -40,7 +40,7 @@ def _pair(folder: Path) -> Iterator[Pair]:
     (folder / "twinload.toml").write_text(text[:start] + stages + text[end:], encoding="utf-8")
     made = Pair(folder, (one, two))
     yield made
-    left = made.processes()
+    left = {process: process.cmdline() for process in made.processes()}
     for process in left:
         process.send_signal(signal.SIGKILL)
     assert not left, f"left running: {left}"
