@@ -10,7 +10,7 @@
 | its busiest sending thread >= 90 % of a core | the generator was the limit |
 | send lag's p99 above `engine.send_lag_p99_ms` | the generator was the limit |
 | fewer arrivals made than planned | the generator was the limit |
-| short, the generator's cores >= 95 % busy | the generator was the limit |
+| short, the generator's cores >= 95 % busy; open loop: the twin below its limit, too | the generator was the limit |
 | short, the twin's cores busy with others | the machine was the limit |
 | short, twin's CPU < 80 % of its allotment, arrivals waited for a connection | the connections were the limit |
 | short, twin's CPU < 80 % of its allotment | the generator was the limit |
@@ -125,7 +125,8 @@ def _limit(line: StageLine, figures: StageFigures) -> str | None:
     """Return why something other than the twin was the limit, or None."""
     short = _short(line, figures)
     own_busy, target = figures.generator_cores_busy_percent, figures.target_percent
-    if own_busy is not None and own_busy >= AT_LIMIT_PERCENT:
+    saturated = line.stage.loop == "open" and figures.at_limit  # it had all it could carry, whoever was busy besides
+    if own_busy is not None and own_busy >= AT_LIMIT_PERCENT and not saturated:
         piled = short or (None if target is None or target >= IDLE_PERCENT else _piled(line, figures))
         if piled is not None:
             limit = f"limit {AT_LIMIT_PERCENT:.0f} %"

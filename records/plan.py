@@ -176,9 +176,9 @@ class EnginePlan(_Section):
 
     loop: open (arrivals on a schedule) or closed (`users` of a stage, each sending again `think_s` after its answer);
     connections: at most so many to each instance; an arrival that finds none free waits, and is dropped after
-    `queue_limit_s` or beyond `max_pending` per instance; coalesce_us: receive in batches, times from the kernel (0:
-    off); check_ratio: share of the answers whose body is compared with the gate's; send_lag_p99_ms: a stage in which
-    sends were later than this is invalid.
+    `queue_limit_s` (at most a warm-up) or beyond `max_pending` per instance; coalesce_us: receive in batches, times
+    from the kernel (0: off); check_ratio: share of the answers whose body is compared with the gate's;
+    send_lag_p99_ms: a stage in which sends were later than this is invalid.
     """
 
     loop: Literal["open", "closed"] = "open"
@@ -186,7 +186,7 @@ class EnginePlan(_Section):
     think_s: float = Field(default=0.0, ge=0, le=86_400)
     connections: int = Field(default=64, ge=1, le=60_000)
     max_pending: int = Field(default=100_000, ge=1, le=100_000_000)
-    queue_limit_s: float = Field(default=10.0, gt=0, le=3_600)
+    queue_limit_s: float = Field(default=1.0, gt=0, le=3_600)
     threads: int = Field(default=1, ge=1, le=64)
     io: Literal["auto", "epoll", "io_uring"] = "auto"
     coalesce_us: int = Field(default=0, ge=0, le=5_000)

@@ -188,6 +188,14 @@ def _loop(plan: Plan) -> Iterator[Fault]:
         yield Fault("stages.list", "rate_rps", 'engine.loop = "closed" has users, no rates: give users in every stage')
     if plan.stages.kind == "live" and plan.swarm.sender != "native-schedule":
         yield Fault("stages.kind", "live", 'needs swarm.sender = "native-schedule": its rate follows the user count')
+    if not plan.is_closed_loop and plan.stages.kind != "live":
+        warmup_s = min((s.warmup_s for s in plan.stages.list_ or []), default=plan.stages.warmup_s)
+        if plan.engine.queue_limit_s > warmup_s:
+            yield Fault(
+                "engine.queue_limit_s", f"{plan.engine.queue_limit_s:g}",
+                f"who waits longer than the warm-up of {warmup_s} s runs into the next stage's measured part: "
+                f"lower it to {warmup_s} or raise the warm-up",
+            )  # fmt: skip
     if plan.engine.threads * plan.swarm.processes > plan.engine.connections:
         yield Fault(
             "engine.connections", str(plan.engine.connections),
@@ -245,7 +253,10 @@ _RULES: Final[tuple[tuple[Callable[[Plan], Iterator[Fault]], tuple[str, ...]], .
     (_cases, ("workload.*.name",)),
     (_hot, ("workload.*.hot", "workload.*.weight", "stages.mix")),
     (_ramps, ("stages.*.*.*", "swarm.user_rate_rps", "swarm.spawn_rate", "pool.users")),
-    (_loop, ("stages.kind", "stages.list.*.users", "swarm.sender", "swarm.processes", "engine.*")),
+    (
+        _loop,
+        ("stages.*", "stages.list.*.users", "stages.list.*.warmup_s", "swarm.sender", "swarm.processes", "engine.*"),
+    ),
     (_cores, ()),
     (_alike, ("twins.*.cpu_set.*", "twins.*.cpus", "twins.*.memory")),
     (_secrets, ()),

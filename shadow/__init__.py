@@ -17,6 +17,7 @@ Errors:
   x StoreError   a gate's record or its differences cannot be written
 """
 
+from shadow.cases import replayed_endpoints
 from shadow.errors import CaseError, ShadowError, StoreError, TargetError
 from shadow.gate import Edge, gate_key, prove, run_gate
 from shadow.known import load_known
@@ -34,5 +35,6 @@ __all__ = [
     "gate_key",
     "load_known",
     "prove",
+    "replayed_endpoints",
     "run_gate",
 ]

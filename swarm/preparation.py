@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import resource
 from collections.abc import Mapping, Sequence
@@ -13,6 +14,7 @@ from clusters import ClusterError, check_current, recorded
 from records.errors import RecordError
 from records.instance import Instance
 from records.plan import Plan
+from shadow import ShadowError, StoreError, gate_key, load_known, replayed_endpoints
 from swarm.connections import SPARE_DESCRIPTORS, of_process, remedy
 from swarm.options import Choice, choose
 from swarm.schedule import ScheduleError, Scope
@@ -22,8 +24,13 @@ from userpool.errors import PoolError
 from userpool.imports import raw_ids
 from userpool.reading import Pool, read_pool
 
-FAULTS = (SwarmError, ScheduleError, RecordError, PoolError, ClusterError)
+logger = logging.getLogger("twinload.swarm")
+FAULTS = (SwarmError, ScheduleError, RecordError, PoolError, ClusterError, ShadowError)
 """What a person can set right: shown as a message, exit code 2."""
+
+
+KnownBodies = Mapping[tuple[str, str], tuple[int, ...]]
+"""Hashes of answers by (twin, workload entry): one per pool user, 0 where none is known."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,6 +90,27 @@ def pool_columns(plan: Plan, root: Path, pool: Pool) -> Mapping[str, Sequence[st
             f"{unknown} users of the pool are not in {plan.pool.import_file}; import it again with `twinload pool`"
         )
     return {**pool.columns, "user_id": [raw[user] for user in pool.ids]}
+
+
+def known_bodies(plan: Plan, root: Path, pool: Pool, instances: Sequence[Instance]) -> KnownBodies:
+    """Return the hashes of the answers that a passed gate knows, by twin and entry.
+
+    None when none shall be compared, or when no gate of these twins, workload and pool is kept here: that is logged,
+    and every report says how many bodies were compared.
+
+    Args:
+        instances: what runs; external ones are asked for their version.
+    Raises: TargetError when the gate's key cannot be made.
+    """
+    if not plan.engine.check_ratio:
+        return {}
+    names = [name for name in replayed_endpoints(plan) if plan.entry(name).hot or plan.stages.mix]
+    try:
+        known = load_known(root, gate_key(plan, pool, instances, root=root), names, len(pool))
+    except StoreError as error:
+        logger.warning("no body is compared with the gate's: %s", error)
+        return {}
+    return {(twin, name): tuple(int(h) for h in hashes) for twin in plan.twins for name, hashes in known.items()}
 
 
 def allow_descriptors(plan: Plan, endpoints: Sequence[str], *, processes: int) -> None:

@@ -23,12 +23,12 @@ from swarm.bulk import Asked
 from swarm.engine_plan import EngineLine, Service
 from swarm.engine_sender import EngineSender, file_text, numeric_address
 from swarm.native_station import NativeKit, NativeStation
-from swarm.preparation import Preparation, pool_columns
+from swarm.preparation import Preparation, known_bodies, pool_columns
 from swarm.schedule_seat import ScheduleSeat
 from swarm.seat_user import Kit, SeatUser
 from swarm.station import Order, Station
 from swarm.tally import Report
-from swarm.targets import make_routes
+from swarm.targets import make_routes, planned_instances
 
 SeatClasses = Mapping[str, type[User]]
 """The locustfile's concrete user class of each sender."""
@@ -73,16 +73,18 @@ def take_post(classes: SeatClasses, preparation: Preparation, count: Count, *, w
         preparation: the plan, the pool and the templates.
         count: counts the engine's lines in Locust's statistics.
         worker, run: numbers of this process and of its runs.
-    Raises: SwarmError when something that the plan names cannot be read.
+    Raises: SwarmError when something that the plan names cannot be read, TargetError when a program is missing.
     """
     plan, pool, root = preparation.plan, preparation.pool, preparation.choice.root
     seat_class = classes[plan.swarm.sender]
     if issubclass(seat_class, ScheduleSeat):
         columns = pool_columns(plan, root, pool)
+        instances = preparation.instances or planned_instances(plan, plan.twins)  # a worker gets them with its orders
+        bodies = known_bodies(plan, root, pool, instances)
         station = NativeStation(
             NativeKit(
                 pool.ids, pool.activity,
-                Service(plan, preparation.entries, preparation.mix, numeric_address, file_text, {}),
+                Service(plan, preparation.entries, preparation.mix, numeric_address, file_text, bodies),
                 lambda instances: make_routes(plan, instances, root=root, environ=os.environ),
                 EngineSender(columns, plan, len(pool)).start, time.monotonic_ns, gevent.spawn_later, count,
             ),

@@ -68,6 +68,13 @@ def test_the_generator_proves_itself_in_every_stage(finished: Pair) -> None:
         assert 0 < line.proof.cpu_ratio < 0.9
 
 
+def test_answers_under_load_are_compared_with_the_gates(finished: Pair) -> None:
+    for twin, bodies in summary(finished)["run"]["bodies"].items():
+        answered = sum(second.done for second in RunReader(finished.latest).seconds() if second.twin == twin)
+        assert 0 < bodies["compared"] <= answered
+        assert bodies["differed"] == 0
+
+
 def test_a_report_is_drawn_again_from_the_folder_alone_and_a_changed_line_is_refused(
     finished: Pair, tmp_path: Path
 ) -> None:

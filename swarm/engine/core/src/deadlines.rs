@@ -1,25 +1,14 @@
-//! Deadlines of connections: a linked list in arrays, so that setting, clearing and finding the next cost constant time
-//! and no memory per request.
+//! Deadlines of connections: a [`Line`] in which the head is always next.
 //!
 //! All deadlines of one list are the same span after the moment they are set, and time does not go back; so the order
-//! of setting is the order of expiry, and the head is always next.
+//! of setting is the order of expiry.
 
-const NONE: u32 = u32::MAX;
-
-#[derive(Clone, Copy, Debug)]
-struct Link {
-    at_ns: u64,
-    before: u32,
-    after: u32,
-    set: bool,
-}
+use crate::line::Line;
 
 /// The deadlines of up to a fixed number of slots.
 #[derive(Debug)]
 pub struct Deadlines {
-    links: Box<[Link]>,
-    head: u32,
-    tail: u32,
+    line: Line<u64>,
     span_ns: u64,
 }
 
@@ -27,55 +16,34 @@ impl Deadlines {
     /// Returns a list for `slots` slots in which every deadline is `span_ns` after it is set.
     #[must_use]
     pub fn new(slots: usize, span_ns: u64) -> Self {
-        let links = vec![Link { at_ns: 0, before: NONE, after: NONE, set: false }; slots].into();
-        Self { links, head: NONE, tail: NONE, span_ns }
+        Self { line: Line::new(slots), span_ns }
     }
 
     /// Sets a slot's deadline to `now_ns` plus the span; a deadline that it had is forgotten.
     pub fn set(&mut self, slot: u32, now_ns: u64) {
-        self.clear(slot);
+        self.line.leave(slot);
         // A clock read a moment earlier than the last must not break the order.
-        let earliest_ns = if self.tail == NONE { 0 } else { self.links[self.tail as usize].at_ns };
-        let at_ns = now_ns.saturating_add(self.span_ns).max(earliest_ns);
-        self.links[slot as usize] = Link { at_ns, before: self.tail, after: NONE, set: true };
-        match self.tail {
-            NONE => self.head = slot,
-            tail => self.links[tail as usize].after = slot,
-        }
-        self.tail = slot;
+        let earliest_ns = self.line.last().map_or(0, |(_, at_ns)| at_ns);
+        self.line.join(slot, now_ns.saturating_add(self.span_ns).max(earliest_ns));
     }
 
     /// Forgets a slot's deadline, if it has one.
     pub fn clear(&mut self, slot: u32) {
-        let Link { before, after, set, .. } = self.links[slot as usize];
-        if !set {
-            return;
-        }
-        match before {
-            NONE => self.head = after,
-            before => self.links[before as usize].after = after,
-        }
-        match after {
-            NONE => self.tail = before,
-            after => self.links[after as usize].before = before,
-        }
-        self.links[slot as usize].set = false;
+        self.line.leave(slot);
     }
 
     /// Returns the earliest deadline.
     #[must_use]
     pub fn next_ns(&self) -> Option<u64> {
-        (self.head != NONE).then(|| self.links[self.head as usize].at_ns)
+        self.line.first().map(|(_, at_ns)| at_ns)
     }
 
     /// Removes and returns a slot whose deadline has come.
     pub fn expired(&mut self, now_ns: u64) -> Option<u32> {
-        let slot = self.head;
         if self.next_ns()? > now_ns {
             return None;
         }
-        self.clear(slot);
-        Some(slot)
+        self.line.take_first()
     }
 }
 

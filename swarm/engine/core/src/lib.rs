@@ -22,6 +22,7 @@ mod framing;
 mod hash;
 pub mod hdr;
 pub mod io;
+pub mod line;
 pub mod net;
 pub mod parse;
 pub mod plan;

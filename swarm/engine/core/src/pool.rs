@@ -2,11 +2,13 @@
 //!
 //! An arrival takes a free connection, else one is opened for it up to the maximum, else it waits; above `max_pending`
 //! it is dropped. Whatever connection is free first takes whoever waits longest, so an arrival is not tied to the
-//! connection that was opened for it. Free connections are taken last in, first out.
+//! connection that was opened for it. The connection that is free longest is
+//! taken first, so that all of them stay in use and no server closes one for having nothing to do.
 
 use std::collections::VecDeque;
 
 use crate::connection::Job;
+use crate::line::Line;
 
 /// What becomes of an arrival.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -19,15 +21,13 @@ pub enum Admission {
     Drop,
 }
 
-const NOT_FREE: u32 = u32::MAX;
-
 /// The connections of an instance: slots `first..first + max_connections` of the engine.
 #[derive(Debug)]
 pub struct Pool {
     first: u32,
-    free: Vec<u32>,
-    /// Where in `free` each slot is.
-    place: Box<[u32]>,
+    slots: usize,
+    /// By place in the pool.
+    free: Line<()>,
     vacant: Vec<u32>,
     connecting: usize,
     /// How many are opened though nobody waits.
@@ -42,8 +42,8 @@ impl Pool {
     pub fn new(first: u32, max_connections: u32, max_pending: usize) -> Self {
         Self {
             first,
-            free: Vec::with_capacity(max_connections as usize),
-            place: vec![NOT_FREE; max_connections as usize].into(),
+            slots: max_connections as usize,
+            free: Line::new(max_connections as usize),
             vacant: (first..first + max_connections).rev().collect(),
             connecting: 0,
             ahead: 0,
@@ -83,7 +83,7 @@ impl Pool {
     /// Returns a slot to open a connection in when more wait than connections are under way, or more are wanted ahead
     /// than are open, under way or resting after a refusal.
     pub fn opens(&mut self) -> Option<u32> {
-        let used = self.place.len() - self.vacant.len();
+        let used = self.slots - self.vacant.len();
         if self.waiting.len() <= self.connecting && used >= self.ahead {
             return None;
         }
@@ -101,21 +101,14 @@ impl Pool {
     pub fn freed(&mut self, slot: u32) -> Option<Job> {
         let next = self.waiting.pop_front();
         if next.is_none() {
-            self.place[(slot - self.first) as usize] = self.free.len() as u32;
-            self.free.push(slot);
+            self.free.join(slot - self.first, ());
         }
         next
     }
 
     /// Takes a connection that was closed while free out of the free ones.
     pub fn lost(&mut self, slot: u32) {
-        let at = std::mem::replace(&mut self.place[(slot - self.first) as usize], NOT_FREE);
-        if at != NOT_FREE {
-            self.free.swap_remove(at as usize);
-            if let Some(&moved) = self.free.get(at as usize) {
-                self.place[(moved - self.first) as usize] = at;
-            }
-        }
+        self.free.leave(slot - self.first);
     }
 
     /// Notes that a slot may be opened again.
@@ -135,9 +128,7 @@ impl Pool {
     }
 
     fn pop_free(&mut self) -> Option<u32> {
-        let slot = self.free.pop()?;
-        self.place[(slot - self.first) as usize] = NOT_FREE;
-        Some(slot)
+        self.free.take_first().map(|place| self.first + place)
     }
 }
 
