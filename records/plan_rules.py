@@ -9,6 +9,7 @@ from typing import Final
 
 from records.errors import Fault
 from records.plan import COLUMN, Plan, StagesPlan, SwarmPlan, TwinPlan
+from records.plan_compose import faults_of_compose
 from records.plan_salvage import Place
 from records.plan_secrets import MASK, is_secret_name, takes_variable
 
@@ -148,11 +149,15 @@ def _alike(plan: Plan) -> Iterator[Fault]:
     """Twins that are started here are compared on one allotment."""
     started = list(_started(plan))
     for (first, one), (name, twin) in itertools.pairwise(started):
+        if twin.start != one.start:
+            yield Fault(f"twins.{name}.start", twin.start, f'is unlike twins.{first} ("{one.start}"): start both alike')
         remedy = f"is unlike twins.{first}: give both the same; they are compared on it"
         if len(twin.cpu_set) != len(one.cpu_set):
             yield Fault(f"twins.{name}.cpu_set", str(twin.cpu_set), f"{remedy} (it has {len(one.cpu_set)} cores)")
         elif twin.allotment_cores != one.allotment_cores:
-            yield Fault(f"twins.{name}.cpus", f"{twin.allotment_cores:g}", f"{remedy} (it has {one.allotment_cores:g})")
+            yield Fault(
+                f"twins.{name}.cpus", _number(twin.allotment_cores), f"{remedy} (it has {_number(one.allotment_cores)})"
+            )
         if twin.memory != one.memory:
             yield Fault(f"twins.{name}.memory", _bytes(twin.memory), f"{remedy} (it has {_bytes(one.memory)})")
 
@@ -172,7 +177,11 @@ def _secrets(plan: Plan) -> Iterator[Fault]:
 
 
 def _started(plan: Plan) -> Iterator[tuple[str, TwinPlan]]:
-    return ((name, twin) for name, twin in plan.twins.items() if twin.start == "process")
+    return ((name, twin) for name, twin in plan.twins.items() if twin.start != "external")
+
+
+def _number(value: float | None) -> str:
+    return "none" if value is None else f"{value:g}"
 
 
 def _bytes(size: int | None) -> str:
@@ -247,6 +256,7 @@ _RULES: Final[tuple[tuple[Callable[[Plan], Iterator[Fault]], tuple[str, ...]], .
     (_ramps, ("stages.*.*.*", "swarm.user_rate_rps", "swarm.spawn_rate", "pool.users")),
     (_loop, ("stages.kind", "stages.list.*.users", "swarm.sender", "swarm.processes", "engine.*")),
     (_cores, ()),
-    (_alike, ("twins.*.cpu_set.*", "twins.*.cpus", "twins.*.memory")),
+    (_alike, ("twins.*.start", "twins.*.cpu_set.*", "twins.*.cpus", "twins.*.memory")),
+    (faults_of_compose, ("twins.*.start", "twins.*.*", "twins.*.instances.*.*", "compose.*")),
     (_secrets, ()),
 )
