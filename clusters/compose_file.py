@@ -137,7 +137,7 @@ def _health(plan: Plan, program: str, twin: TwinPlan, instance: InstancePlan) ->
 
 def _escaped(text: str) -> str:
     """Keep `${NAME}` for compose to fill in, and every other dollar as it stands."""
-    return _DOLLAR.sub("$$$$", text)
+    return _DOLLAR.sub("$$", text)
 
 
 def _block(tree: Mapping[str, Value], depth: int) -> Iterator[str]:

@@ -84,8 +84,8 @@ def test_on_the_bridge_an_instance_listens_on_all_and_is_published_on_its_addres
 
 
 def test_a_variable_stays_for_compose_to_fill_in_and_another_dollar_is_kept() -> None:
-    plan = _shipped('twins.go.env={GOMAXPROCS="1", TOKEN="${SECRET_OF_MINE}", PRICE="5$ or $x"}')
-    assert _services(plan)["go-1"]["environment"]["TOKEN"] == "${SECRET_OF_MINE}"
+    plan = _shipped('twins.go.env={GOMAXPROCS="1", BASE="${BASE_OF_MINE}", PRICE="5$ or $x"}')
+    assert _services(plan)["go-1"]["environment"]["BASE"] == "${BASE_OF_MINE}"
     assert _services(plan)["go-1"]["environment"]["PRICE"] == "5$$ or $$x"
 
 
