@@ -12,7 +12,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Final
 
-from clusters.command import fill, split_address
+from clusters.command import POOL, container_arguments, split_address
 from records.plan import InstancePlan, Plan, TwinPlan
 from records.plan_compose import container_cpus, container_memory_bytes, image_of, program_of
 
@@ -22,7 +22,7 @@ INSTANCE: Final = "twinload.instance"
 SERVES: Final = "twinload.serves"
 ADDRESS: Final = "twinload.address"
 
-POOL: Final = "/pool"  # where a container finds the pool's folder
+MARK: Final = "twinload.mark"  # on what a command started: it removes that and nothing else
 USER: Final = "65534:65534"  # nobody: the image needs no such name
 DOCKERFILE: Final = "${TWIN_DOCKERFILE:-Dockerfile}"
 _DOLLAR: Final = re.compile(r"\$(?!\{[A-Za-z_][A-Za-z0-9_]*\})")
@@ -42,11 +42,14 @@ _HEAD: Final = """\
 """
 
 
-def compose_text(plan: Plan) -> str:
-    """Return the compose file of a plan whose twins are started as containers; external twins are not in it."""
+def compose_text(plan: Plan, mark: str | None = None) -> str:
+    """Return the compose file of a plan whose twins are started as containers; external twins are not in it.
+
+    `mark` is put on every container, by which its starter knows it again.
+    """
     lines = [_HEAD, "x-twin: &twin", *_block(_common(plan), 1), "", "services:"]
     for twin, instance in _instances(plan):
-        lines += [f"  {instance.name}:", "    <<: *twin", *_block(_service(plan, twin, instance), 2), ""]
+        lines += [f"  {instance.name}:", "    <<: *twin", *_block(_service(plan, twin, instance, mark), 2), ""]
     return "\n".join(lines).rstrip() + "\n"
 
 
@@ -74,7 +77,7 @@ def _source(folder: str) -> str:
     return folder if Path(folder).is_absolute() else f"./{folder}"
 
 
-def _service(plan: Plan, twin_name: str, instance: InstancePlan) -> dict[str, Value]:
+def _service(plan: Plan, twin_name: str, instance: InstancePlan, mark: str | None) -> dict[str, Value]:
     twin = plan.twins[twin_name]
     program = program_of(twin, instance) or ""
     host, port = split_address(instance.address)
@@ -83,7 +86,7 @@ def _service(plan: Plan, twin_name: str, instance: InstancePlan) -> dict[str, Va
     return {
         "image": image_of(program),
         "build": {"context": ".", "dockerfile": f"{plan.compose.images[program]}/{DOCKERFILE}"},
-        "command": _command(plan, twin, instance),
+        "command": [_escaped(word) for word in container_arguments(plan, twin, instance)],
         **({"environment": variables} if variables else {}),
         **ports,
         **_limits(twin),
@@ -94,21 +97,9 @@ def _service(plan: Plan, twin_name: str, instance: InstancePlan) -> dict[str, Va
             INSTANCE: instance.name,
             SERVES: ",".join(instance.serves),
             ADDRESS: instance.address,
+            **({MARK: mark} if mark else {}),
         },
     }
-
-
-def _command(plan: Plan, twin: TwinPlan, instance: InstancePlan) -> list[Value]:
-    address = _inside(plan, instance)
-    words = (instance.command or twin.command or [""])[1:]
-    return [_escaped(fill(word, instance.name, address, Path(POOL))) for word in words]
-
-
-def _inside(plan: Plan, instance: InstancePlan) -> str:
-    """Return where an instance listens in its container: on the bridge it is asked from outside of its loopback."""
-    if plan.compose.network == "host":
-        return instance.address
-    return f"0.0.0.0:{split_address(instance.address)[1]}"
 
 
 def _limits(twin: TwinPlan) -> dict[str, Value]:

@@ -14,6 +14,7 @@ from typing import Final
 import psutil
 
 from clusters.ask import Asker
+from clusters.containers import is_up, remove_ids
 from clusters.identity import is_ours, is_running, orphans, signal_group
 from clusters.record import Entry, Lock, read_entries, write_entries
 from records.instance import Instance
@@ -41,8 +42,13 @@ class InstanceState:
 
 
 def is_alive(entry: Entry) -> bool:
-    """Say whether a recorded process is still there and still ours; an external instance always counts as there."""
+    """Say whether what is recorded is still there and still ours; an external instance always counts as there.
+
+    Raises: ClusterError when a container runs on another machine and its engine does not answer.
+    """
     pid = entry.instance.pid
+    if entry.instance.container is not None and pid is None:
+        return is_up(entry.instance.container)
     return pid is None or is_ours(pid, entry.token, entry.argv, entry.mark)
 
 
@@ -87,8 +93,8 @@ def clean_leftovers(folder: Path, say: Callable[[str], None]) -> tuple[Entry, ..
     stays = tuple(entry for entry in entries if entry.kept and is_alive(entry))
     leftovers = tuple(entry for entry in entries if entry not in stays)
     for entry in leftovers:
-        if is_alive(entry) and entry.instance.pid is not None:
-            say(f"{entry.instance.name}: process {entry.instance.pid} was left over; it is ended")
+        if is_alive(entry) and (entry.instance.pid is not None or entry.instance.container is not None):
+            say(f"{entry.instance.name}: {what_runs(entry.instance)} was left over; it is ended")
     _end(leftovers, 0.0)
     if leftovers:
         write_entries(folder, stays)
@@ -96,7 +102,9 @@ def clean_leftovers(folder: Path, say: Callable[[str], None]) -> tuple[Entry, ..
 
 
 def _end(entries: Sequence[Entry], grace_s: float) -> None:
-    """End recorded processes with their children: SIGTERM, a while, SIGKILL; never one that is not ours."""
+    """End what is recorded, processes with their children: SIGTERM, a while, SIGKILL; never one that is not ours."""
+    remove_ids([entry.instance.container for entry in entries if entry.instance.container is not None], grace_s)
+    entries = [entry for entry in entries if entry.instance.container is None]
     ours = [entry for entry in entries if entry.instance.pid is not None and is_alive(entry)]
     try:
         if grace_s > 0:
@@ -154,6 +162,13 @@ def _ready(entry: Entry, root: Path) -> bool | None:
     )
     with Asker(twin, instance.address, root) as asker:
         return asker.ask(entry.ready).status == 200
+
+
+def what_runs(instance: Instance) -> str:
+    """Return what an instance is, in words."""
+    if instance.container is not None:
+        return f"container {instance.container[:12]}"
+    return f"process {instance.pid}" if instance.pid is not None else "external"
 
 
 def _silent(_: str) -> None:

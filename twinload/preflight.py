@@ -68,7 +68,7 @@ def _descriptors(plan: Plan, limits: HostLimits) -> Iterator[Fault]:
     connections = plan.seats * plan.swarm.processes
     sides = {"the generator (per process)": plan.seats * _connections_a_seat(plan)}
     for name, twin in plan.twins.items():
-        if twin.start == "process":
+        if twin.start != "external":
             sides[f"an instance of {name}"] = -(-connections // _fewest_instances(plan, twin))
     for side, needed in sides.items():
         if needed + _SPARE_DESCRIPTORS > limits.descriptors:
