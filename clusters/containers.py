@@ -60,6 +60,7 @@ class Found:
     pid: int | None
     token: str
     started: float | None
+    running: bool = True
 
 
 def discover(client: DockerClient, labels: Mapping[str, str], *, local: bool) -> dict[str, Found]:
@@ -80,7 +81,13 @@ def _found(container: Container, *, local: bool) -> Found:
     if here:
         with suppress(psutil.Error):
             started = psutil.Process(pid).create_time()
-    return Found(str(container.id), pid if here else None, (start_token(pid) or "") if here else "", started)
+    return Found(
+        str(container.id),
+        pid if here else None,
+        (start_token(pid) or "") if here else "",
+        started,
+        bool(state["Running"]),
+    )
 
 
 def _is_in(pid: int, container: str) -> bool:

@@ -14,11 +14,12 @@ from typing import Final
 import psutil
 
 from clusters.ask import Asker
+from clusters.by_hand import containers_by_hand
 from clusters.containers import is_up, remove_ids
 from clusters.identity import is_ours, is_running, orphans, signal_group
 from clusters.record import Entry, Lock, read_entries, write_entries
 from records.instance import Instance
-from records.plan import TwinPlan
+from records.plan import Plan, TwinPlan
 
 _GRACE_S: Final = 5.0
 _STEP_S: Final = 0.02
@@ -52,12 +53,19 @@ def is_alive(entry: Entry) -> bool:
     return pid is None or is_ours(pid, entry.token, entry.argv, entry.mark)
 
 
-def recorded(root: Path) -> tuple[Instance, ...]:
+def recorded(root: Path, plan: Plan | None = None) -> tuple[Instance, ...]:
     """Return the instances that `twinload up` recorded and that are alive.
+
+    With a plan, also the containers of its other twins that a person started with the compose program.
 
     Raises: RecordUnreadable.
     """
-    return tuple(entry.instance for entry in read_entries(root.resolve()) if entry.kept and is_alive(entry))
+    ours = tuple(entry.instance for entry in read_entries(root.resolve()) if entry.kept and is_alive(entry))
+    known = {instance.twin for instance in ours}
+    others = (
+        [] if plan is None else [n for n, twin in plan.twins.items() if twin.start != "external" and n not in known]
+    )
+    return (*ours, *(containers_by_hand(plan, root, others) if plan is not None and others else ()))
 
 
 def status(root: Path) -> tuple[InstanceState, ...]:
