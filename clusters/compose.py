@@ -45,12 +45,22 @@ def find_compose(environ: Mapping[str, str] = os.environ) -> tuple[str, ...]:
 def _version(words: Sequence[str], environ: Mapping[str, str]) -> tuple[int, int] | None:
     try:
         asked = subprocess.run(
-            [*words, "version", "--short"], env=dict(environ), capture_output=True, text=True, timeout=60, check=False
+            [*words, "version", "--short"],
+            env=_environment(environ),
+            capture_output=True,
+            text=True,
+            timeout=60,
+            check=False,
         )
     except (OSError, subprocess.TimeoutExpired):
         return None
     match = _VERSION.search(asked.stdout)
     return (int(match[1]), int(match[2])) if asked.returncode == 0 and match else None
+
+
+def _environment(environ: Mapping[str, str]) -> dict[str, str]:
+    """Return an environment without what speaks to our interpreter: compose 1 is a program of another one."""
+    return {name: value for name, value in environ.items() if not name.startswith("PYTHON")}
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,7 +91,7 @@ class Compose:
         own = ("-f", str(self.folder / FILE), "-p", self.project, "--project-directory", str(self.folder))
         log = self.folder / LOG
         argv = (*self.words, *own, *words)
-        child = Child.start(Program(self.words[0], argv, dict(os.environ), self.folder, (), log))
+        child = Child.start(Program(self.words[0], argv, _environment(os.environ), self.folder, (), log))
         try:
             while (ended := child.poll()) is None:
                 time.sleep(_STEP_S)

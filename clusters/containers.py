@@ -155,7 +155,8 @@ class Watched:
 def leftovers(client: DockerClient, project: str, but: Iterable[str]) -> list[Container]:
     """Return the containers, also ended ones, that a start of ours made for a project, but for these ids."""
     known = frozenset(but)
-    found = client.containers.list(all=True, filters={"label": [f"{PROJECT}={project}", MARK]})
+    labels = [f"{PROJECT}={project}", MARK]
+    found = client.containers.list(all=True, filters={"label": labels}, ignore_removed=True)
     return [one for one in found if one.id not in known]
 
 
@@ -176,7 +177,7 @@ def remove_marked(mark: str, grace_s: float) -> int:
     """Remove all that a start with this mark made, and return how many there were."""
     engine = connect()
     try:
-        there = engine.client.containers.list(all=True, filters=_with({MARK: mark}))
+        there = engine.client.containers.list(all=True, filters=_with({MARK: mark}), ignore_removed=True)
         remove(engine.client, there, grace_s)
         return len(there)
     finally:
