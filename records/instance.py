@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 Role = Literal["target", "generator", "host"]
-Watch = Literal["process", "container", "host", "none"]
+Watch = Literal["process", "container", "prometheus", "host", "none"]
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,6 +12,8 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, field_validator, model_validator
 
+from records.plan_watch import WatchPlan
+
 _BYTES = {"B": 1, "KiB": 1 << 10, "MiB": 1 << 20, "GiB": 1 << 30}
 _ADDRESS = re.compile(r"^(?P<host>\[[0-9a-fA-F:.]+\]|[A-Za-z0-9._-]+):(?P<port>[0-9]{1,5})$")
 _PROJECT = re.compile(r"^[a-z0-9][a-z0-9_-]{0,62}$")
@@ -326,6 +328,7 @@ class Plan(_Section):
     pool: PoolPlan = PoolPlan()
     twins: dict[Name, TwinPlan]
     compose: ComposePlan = ComposePlan()
+    watch: WatchPlan = WatchPlan()
     workload: list[WorkloadEntry] = Field(min_length=1)
     swarm: SwarmPlan = SwarmPlan()
     engine: EnginePlan = EnginePlan()

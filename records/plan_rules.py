@@ -167,6 +167,7 @@ def _secrets(plan: Plan) -> Iterator[Fault]:
     for name, twin in plan.twins.items():
         given += [(f"twins.{name}.headers", twin.headers), (f"twins.{name}.env", twin.env)]
         given += [(f"twins.{name}.instances.{instance.name}.env", instance.env) for instance in twin.instances]
+    given.append(("watch.headers", plan.watch.headers))
     for entry in plan.workload:  # a pool column is no secret of the plan's: each user brings its own
         literal = {key: text for key, text in entry.headers.items() if not COLUMN.search(text)}
         given.append((f"workload.{entry.name}.headers", literal))
