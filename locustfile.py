@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from locust import events
 
-from monitor import Monitor
+from monitor.by_hand import HandMonitor
 from swarm.seat_user import SeatUser
 from swarm.wiring import RampStages, connect
 
@@ -23,4 +23,4 @@ class Ramp(RampStages):
     """The stages of `twinload.toml`."""
 
 
-connect(events, seat_class=Seat, shape_class=Ramp, make_watch=Monitor)
+connect(events, seat_class=Seat, shape_class=Ramp, make_watch=HandMonitor)

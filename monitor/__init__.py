@@ -3,8 +3,8 @@
 procfs and sockets (or portable, where there is no /proc) read -> account makes cumulative figures of process trees ->
 sampler makes a usage line -> watch takes one each whole second. What is no process of this machine has a source:
 container_files (cgroup), container_stream, scrape or prometheus; sources opens the one that fits, and container_events
-tells what happens to containers. window and limits (pure) answer what an instance used between two moments, and how
-much of its limits. A gap in sampling is a gap, not a zero.
+tells what happens to containers; by_hand opens them for a run by hand. window and limits (pure) answer what an instance
+used between two moments, and how much of its limits. A gap in sampling is a gap, not a zero.
 
 Errors:
 

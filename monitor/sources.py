@@ -79,25 +79,45 @@ def open_sources(
         tell: takes what happens to containers; called from a thread.
     Raises: SourceUnavailable; the errors of `clusters.engine.connect` where there are containers.
     """
-    found: dict[str, tuple[Source, str]] = {}
     with ExitStack() as stack:
-        containers = [one for one in instances if one.watch == "container" and one.container is not None]
-        if containers:
-            engine = connect()
-            stack.callback(engine.close)
-            found |= {one.name: _container(engine, one) for one in containers}
-            events = ContainerEvents(engine.client, containers, clock, tell, _renewing(found))
-            stack.callback(events.close)
+        found = open_containers(instances, stack, clock, tell)
         external = [one for one in instances if _is_external(plan, one)]
-        found |= dict(_external(plan, external, root))
-        for source, _ in found.values():
+        for name, (source, way) in _external(plan, external, root):
             stack.callback(source.close)
+            found[name] = source, way
         kept = stack.pop_all()
     seen = tuple(
         replace(one, watch="prometheus") if one in external and one.name in found else one for one in instances
     )
     by_name = {name: source for name, (source, _) in found.items()}
     return Sources(seen, by_name, {name: way for name, (_, way) in found.items()}, kept)
+
+
+def open_containers(
+    instances: Sequence[Instance],
+    stack: ExitStack,
+    clock: Clock | None = None,
+    tell: Callable[[Event], None] | None = None,
+) -> dict[str, tuple[Source, str]]:
+    """Open a source for every container, and return each with its way in words; `stack` closes them.
+
+    With a clock and `tell`, what happens to the containers is told, from a thread.
+    Raises: SourceUnavailable; the errors of `clusters.engine.connect`.
+    """
+    containers = [one for one in instances if one.watch == "container" and one.container is not None]
+    found: dict[str, tuple[Source, str]] = {}
+    if not containers:
+        return found
+    engine = connect()
+    stack.callback(engine.close)
+    for one in containers:
+        source, way = _container(engine, one)
+        stack.callback(source.close)
+        found[one.name] = source, way
+    if clock is not None and tell is not None:
+        events = ContainerEvents(engine.client, containers, clock, tell, _renewing(found))
+        stack.callback(events.close)
+    return found
 
 
 def _is_external(plan: Plan, instance: Instance) -> bool:

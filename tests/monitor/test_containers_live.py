@@ -14,6 +14,7 @@ from burner import Burner, burner_or_skip
 
 from clusters import engine as engine_module
 from monitor import Monitor, limits, open_sources, sources, window
+from monitor.by_hand import HandMonitor
 from records.clock import NS, Clock
 from records.event import Event
 from records.instance import Instance
@@ -110,6 +111,16 @@ def test_load_of_known_size_shows_within_two_percent_and_under_a_quarter_limit_a
     assert (shown.cpu_limit_cores, shown.memory_limit_bytes) == (0.25, 32 * MIB)
     assert (shown.processes or 0) >= 1
     assert (shown.received_bytes, shown.sent_bytes) == (None, None)  # the host's network
+
+
+def test_a_run_by_hand_watches_containers_by_itself(burner: Burner) -> None:
+    lines: list[UsageLine] = []
+    mine = burner.instance("mine", burner.start("cpu", "0.1"))
+    monitor = HandMonitor((mine,), Clock.now(), lines.append)
+    monitor.start()
+    time.sleep(2.2)
+    monitor.stop()
+    assert window.cpu_cores(lines, 0, lines[0].t_ns, lines[-1].t_ns) == pytest.approx(0.1, abs=0.03)
 
 
 def test_a_network_of_its_own_is_counted(burner: Burner) -> None:
