@@ -19,11 +19,11 @@ from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any, Final
 
-import requests
 from docker import DockerClient
 from docker.errors import DockerException, NotFound
 from docker.types.daemon import CancellableStream
 
+from monitor.container_stream import BROKEN_OFF
 from records.clock import Clock
 from records.event import Event, EventKind
 from records.instance import Instance
@@ -150,7 +150,7 @@ class ContainerEvents:
 
     def _follow(self) -> None:
         while not self._ended.is_set():
-            with suppress(DockerException, requests.RequestException, OSError, ValueError):
+            with suppress(*BROKEN_OFF):
                 self._once()
             self._ended.wait(_AGAIN_S)
 

@@ -15,11 +15,14 @@ from typing import Any, Final
 
 import requests
 from docker.errors import DockerException
+from urllib3.exceptions import HTTPError
 
 from monitor.source import SourceReading
 from records.clock import NS
 from records.usage import ContainerUsage
 
+# What reading an engine's stream raises when the connection breaks: the SDK reads past requests, from urllib3.
+BROKEN_OFF: Final = (DockerException, requests.RequestException, HTTPError, OSError, ValueError)
 _STALE_NS: Final = 3 * NS  # the engine samples once a second
 _AGAIN_S: Final = 1.0
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
@@ -81,7 +84,7 @@ class ContainerStream:
                     if self._ended.is_set():
                         return
                     self.take(message)
-            except (DockerException, requests.RequestException, OSError):
+            except BROKEN_OFF:
                 pass  # what is missing shows as a gap
             self._ended.wait(_AGAIN_S)
 

@@ -11,9 +11,9 @@ from typing import Any
 
 import pytest
 from burner import Burner, burner_or_skip
+from forward import tcp_to_unix
 
-from clusters import engine as engine_module
-from monitor import Monitor, limits, open_sources, sources, window
+from monitor import Monitor, limits, open_sources, window
 from monitor.by_hand import HandMonitor
 from records.clock import NS, Clock
 from records.event import Event
@@ -130,14 +130,16 @@ def test_a_network_of_its_own_is_counted(burner: Burner) -> None:
     assert (shown.received_bytes, shown.sent_bytes) == (0, 0)
 
 
-def test_the_stream_shows_the_same_where_files_cannot_be_read(burner: Burner, monkeypatch: pytest.MonkeyPatch) -> None:
-    def far() -> engine_module.Engine:
-        return replace(engine_module.connect(), local=False, where="tcp://elsewhere:2376")
+def test_an_engine_on_another_machine_is_watched_by_its_stream(burner: Burner, monkeypatch: pytest.MonkeyPatch) -> None:
+    with tcp_to_unix(burner.engine.where.removeprefix("unix://")) as address:
+        monkeypatch.setenv("DOCKER_HOST", f"tcp://{address}")
+        watch_by_stream(burner)
 
-    monkeypatch.setattr(sources, "connect", far)
+
+def watch_by_stream(burner: Burner) -> None:
     half = burner.instance("half", burner.start("cpu", "0.5", nano_cpus=1_000_000_000, mem_limit="64m"), cpus=1.0)
     clock = replace(half, name="half by its own clock", watch="process")
-    seen = watch((replace(half, pid=None), clock), 8.0)
+    seen = watch((replace(half, pid=None), clock), 8.5, lambda: (time.sleep(8.0), burner.started[0].kill()))
     lines = seen.lines
     assert seen.ways["half"].startswith("the engine's statistics stream")
     times = [t_ns for t_ns, _ in window.series_of(lines, 0, lambda line: line.cpu_s[0])]
@@ -150,6 +152,7 @@ def test_the_stream_shows_the_same_where_files_cannot_be_read(burner: Burner, mo
     assert shown is not None
     assert (shown.cpu_limit_cores, shown.memory_limit_bytes) == (1.0, 64 * MIB)
     assert MIB // 4 < (lines[-1].memory_bytes[0] or 0) < 64 * MIB
+    assert [(event.kind, event.instance) for event in seen.events] == [("instance-died", "half")]
 
 
 def test_a_container_killed_for_its_memory_is_told_by_name_and_reads_as_a_gap(burner: Burner) -> None:
