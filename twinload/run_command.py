@@ -97,6 +97,9 @@ def _load(job: _Job, pool: Pool, clusters: Clusters, gate: GateRecord) -> None:
     except MonitorError as error:
         raise BadEnvironment(str(error)) from error
     with sources:
+        for way in dict.fromkeys(sources.ways.values()):
+            names = ", ".join(name for name, one in sources.ways.items() if one == way)
+            job.context.talk.say(f"CPU and memory of {names}: {way}")
         _load_watched(job, pool, clusters, gate, Watch(clock, sources, told))
 
 
