@@ -157,7 +157,9 @@ class Campaign:
                 self.usage.append(line)
         with suppress(queue.Empty):
             while True:
-                self._record(self.told.get_nowait())
+                event = self.told.get_nowait()
+                if event.kind != "instance-died":  # the clusters tell a death, with the end of its log
+                    self._record(event)
 
     def _judge_all(self) -> None:
         deadline = time.monotonic() + _SETTLE_S
