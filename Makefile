@@ -3,10 +3,11 @@
 SHELL := bash
 .SHELLFLAGS := -eu -o pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help setup run test lint format bench bench-engine bench-long clean toolchains
+.PHONY: help setup run run-docker images test lint format bench bench-engine bench-long clean toolchains
 
 PY := .venv/bin/python
 BIN := .twinload/bin
+IMAGES := .twinload/images
 TARGET := .twinload/target/release/bench-target
 GO_SOURCES := $(shell find clusters/go -name '*.go' -o -name 'go.mod' -o -name 'go.sum')
 TARGET_SOURCES := $(shell find benchmarks/target -name '*.rs' -o -name 'Cargo.toml') Cargo.toml Cargo.lock .cargo/config.toml
@@ -22,6 +23,17 @@ setup: toolchains .venv/.ready .venv/.engine $(BIN)/wallet-go $(BIN)/wallet-rust
 run: setup  ## The main job: gate, ramp both twins to saturation, draw the report in runs/latest/report/
 	@.venv/bin/twinload run
 	@echo "Open runs/latest/report/index.html"
+
+run-docker: setup images  ## The main job on containers (a Docker engine must answer: docs/containers.md)
+	@TWIN_DOCKERFILE=Dockerfile.prebuilt .venv/bin/twinload run --set label=containers \
+	  --set 'twins.go.start="compose"' --set 'twins.rust.start="compose"'
+	@echo "Open runs/latest/report/index.html"
+
+images: $(IMAGES)/wallet-go $(IMAGES)/wallet-rust  ## The twins' images, of static binaries built here: no hub is needed
+	@docker version >/dev/null 2>&1 || { echo "make: no Docker engine answers at $${DOCKER_HOST:-its usual socket}: start one, or see docs/containers.md"; exit 2; }
+	@for program in wallet-go wallet-rust; do \
+	  docker build --quiet --file clusters/$${program#wallet-}/Dockerfile.prebuilt --tag twinload/$$program:local . ; \
+	done
 
 test: setup  ## All tests: Go, Rust, Python
 	@echo "== Go"; cd clusters/go && CGO_ENABLED=1 CC=cc go test -race ./...
@@ -89,6 +101,18 @@ $(BIN)/wallet-rust: $(RUST_SOURCES)
 	@echo "== Rust twin (about two minutes the first time)"; mkdir -p $(BIN)
 	@cargo build --quiet --release --locked --target-dir .twinload/target -p wallet-rust
 	@cp .twinload/target/release/wallet-rust $@.part && mv $@.part $@
+
+$(IMAGES)/wallet-go: $(GO_SOURCES)
+	@echo "== Go twin, static"; mkdir -p $(IMAGES)
+	@cd clusters/go && CGO_ENABLED=0 go build -trimpath -o ../../$@ ./cmd/wallet
+	@touch $@
+
+# A target of its own: with its name given, what runs while building is not made static.
+$(IMAGES)/wallet-rust: $(RUST_SOURCES)
+	@echo "== Rust twin, static (about two minutes the first time)"; mkdir -p $(IMAGES)
+	@host="$$(rustc -vV | sed -n 's/^host: //p')"; \
+	  RUSTFLAGS='-C target-feature=+crt-static' cargo build --quiet --release --locked --target "$$host" --target-dir .twinload/static -p wallet-rust; \
+	  cp ".twinload/static/$$host/release/wallet-rust" $@.part && mv $@.part $@
 
 $(TARGET): $(TARGET_SOURCES)
 	@echo "== Target of the benchmarks"

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from locust import events
 
-from monitor import Monitor
+from monitor.by_hand import HandMonitor
 from swarm.native.seat_user import NativeSeatUser
 from swarm.schedule_seat import ScheduleSeat
 from swarm.seat_user import SeatUser
@@ -37,5 +37,5 @@ connect(
     events,
     seat_classes={"native-schedule": Handle, "native-users": NativeSeat, "fasthttp": Seat},
     shape_class=Ramp,
-    make_watch=Monitor,
+    make_watch=HandMonitor,
 )

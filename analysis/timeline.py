@@ -5,6 +5,7 @@ from __future__ import annotations
 from array import array
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from math import isnan
 from typing import Final, TypeVar
 
 from records.clock import NS
@@ -143,6 +144,7 @@ class CpuTrace:
     at_s: array[float] = field(default_factory=lambda: array("d"))
     cores: dict[str, array[float]] = field(default_factory=dict)
     _last: UsageLine | None = None
+    _held: dict[int, float] = field(default_factory=dict)
 
     def add(self, line: UsageLine) -> None:
         """Take one sample in."""
@@ -151,9 +153,16 @@ class CpuTrace:
             return
         self.at_s.append((last.t_ns + line.t_ns) / 2 / NS)
         for group, positions in self.groups.items():
-            steps = [_step(last.cpu_s[i], line.cpu_s[i]) for i in positions]
-            used = sum(steps) * NS / (line.t_ns - last.t_ns) if steps else float("nan")
+            used = sum(self._used(last, line, i) for i in positions) if positions else float("nan")
             self.cores.setdefault(group, array("d")).append(used)
+
+    def _used(self, last: UsageLine, line: UsageLine, i: int) -> float:
+        """Return an instance's cores; one with samples of its own times keeps those of the last step between two."""
+        before_ns, after_ns = _moment_ns(last, i), _moment_ns(line, i)
+        step = _step(last.cpu_s[i], line.cpu_s[i])
+        if after_ns > before_ns or isnan(step):
+            self._held[i] = step * NS / (after_ns - before_ns) if after_ns > before_ns else step
+        return self._held.get(i, float("nan"))
 
 
 def groups_of(instances: Sequence[Instance]) -> dict[str, tuple[int, ...]]:
@@ -179,6 +188,11 @@ def _most(one: N | None, two: N | None) -> N | None:
 def _sum_told(values: Sequence[int | None]) -> int | None:
     told = [value for value in values if value is not None]
     return sum(told) if told else None
+
+
+def _moment_ns(line: UsageLine, i: int) -> int:
+    sampled_ns = line.sampled_ns[i] if line.sampled_ns else None
+    return line.t_ns if sampled_ns is None else sampled_ns
 
 
 def _step(before: float | None, after: float | None) -> float:

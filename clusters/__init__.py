@@ -2,14 +2,16 @@
 
 command (what to run) -> preflight (can it?) -> child (one process) -> ready (does it answer?) -> start (all of it, as
 a context manager); record (what runs, on disk), standing (what `twinload up` left running) and current (is that what
-the plan would start now?). `contract/` says what
-the reference pair answers, `go/` and `rust/` are its twins.
+the plan would start now?). Containers: compose_file (what to run, as compose reads it) -> engine (can it?)
+-> compose (build, up) -> containers (found by label, watched, removed) with guardian (removes them when their owner is
+killed). `contract/` says what the reference pair answers, `go/` and `rust/` are its twins.
 
 Errors:
 
 * ClusterError
   x CannotStart      nothing was started; carries all faults, each one of:
     x UnknownTwin, PortTaken, AddressUnusable, BinaryMissing, CoresMissing, VariableMissing, FolderUnwritable
+    x EngineMissing, EngineDenied, EngineTooOld, ComposeMissing, LimitMissing, ImageMissing (containers)
   x Held             a run under way, or `twinload up`, has the clusters
   x NotReady         an instance ended before it was ready, or was not ready in time
   x Outdated         what `twinload up` left running is not what the plan would start now
@@ -23,9 +25,15 @@ from clusters.errors import (
     BinaryMissing,
     CannotStart,
     ClusterError,
+    ComposeMissing,
     CoresMissing,
+    EngineDenied,
+    EngineMissing,
+    EngineTooOld,
     FolderUnwritable,
     Held,
+    ImageMissing,
+    LimitMissing,
     NotReady,
     Outdated,
     PortTaken,
@@ -42,11 +50,17 @@ __all__ = [
     "CannotStart",
     "ClusterError",
     "Clusters",
+    "ComposeMissing",
     "CoresMissing",
     "Death",
+    "EngineDenied",
+    "EngineMissing",
+    "EngineTooOld",
     "FolderUnwritable",
     "Held",
+    "ImageMissing",
     "InstanceState",
+    "LimitMissing",
     "NotReady",
     "Outdated",
     "PortTaken",

@@ -12,10 +12,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from records.instance import Instance
+from records.instance import Instance, Watch
 from records.plan import InstancePlan, Plan, TwinPlan
+from records.plan_compose import container_cpus, container_memory_bytes, image_of, program_of
 
 LOGS: Final = ".twinload/logs"
+POOL: Final = "/pool"  # where a container finds the pool's folder
 MARK: Final = "TWINLOAD_MARK"  # by it a process is known as one that we started
 INHERITED: Final = ("PATH", "HOME", "USER", "LOGNAME", "LANG", "LC_ALL", "LC_CTYPE", "TZ", "TMPDIR")
 _TEMPLATE = re.compile(r"\{(address|host|port|name|pool)\}")
@@ -28,7 +30,8 @@ class Launch:
 
     `argv` is () for an external instance; `program` is argv[0] resolved against the plan's folder, a bare name still
     to be looked for in `env["PATH"]`. `variables` names those of `env` that the plan sets; `missing`
-    those of the starter that were asked for and are not set.
+    those of the starter that were asked for and are not set. `image` is the tag of what runs as a container: `argv` is
+    then what its first process shows.
     """
 
     instance: Instance
@@ -38,6 +41,7 @@ class Launch:
     folder: Path
     missing: tuple[str, ...] = ()
     variables: tuple[str, ...] = ()
+    image: str | None = None
 
     @property
     def name(self) -> str:
@@ -76,13 +80,30 @@ def _launch(plan: Plan, twin_name: str, instance: InstancePlan, folder: Path, en
     for name, value in own.items():
         env[name], absent = fill_variables(value, environ)
         missing += absent
+    absent_names, names = tuple(dict.fromkeys(missing)), tuple(sorted(own))
+    program = program_of(twin, instance) if twin.start == "compose" else None
+    if program is not None:
+        argv = (f"/{program}", *container_arguments(plan, twin, instance))
+        return Launch(known, twin, argv, env, folder, absent_names, names, image_of(program))
     pool = folder / plan.pool.folder
     argv = tuple(fill(part, instance.name, instance.address, pool) for part in instance.command or twin.command or ())
-    return Launch(known, twin, argv, env, folder, tuple(dict.fromkeys(missing)), tuple(sorted(own)))
+    return Launch(known, twin, argv, env, folder, absent_names, names)
+
+
+def container_arguments(plan: Plan, twin: TwinPlan, instance: InstancePlan) -> tuple[str, ...]:
+    """Return what follows the program in its container.
+
+    There the pool is at `POOL`; on the bridge an instance is asked from outside of its loopback, so it listens on all.
+    """
+    bridge = plan.compose.network == "bridge"
+    address = f"0.0.0.0:{split_address(instance.address)[1]}" if bridge else instance.address
+    words = (instance.command or twin.command or [""])[1:]
+    return tuple(fill(word, instance.name, address, Path(POOL)) for word in words)
 
 
 def _instance(twin_name: str, twin: TwinPlan, instance: InstancePlan) -> Instance:
-    started = twin.start == "process"
+    container = twin.start == "compose"
+    watches: dict[str, Watch] = {"process": "process", "compose": "container", "external": "none"}
     return Instance(
         name=instance.name,
         role="target",
@@ -91,10 +112,10 @@ def _instance(twin_name: str, twin: TwinPlan, instance: InstancePlan) -> Instanc
         scheme=twin.scheme,
         serves=tuple(instance.serves),
         cpu_set=tuple(twin.cpu_set),
-        cpus=twin.allotment_cores,
-        memory_limit_bytes=twin.memory,
-        watch="process" if started else "none",
-        log=f"{LOGS}/{instance.name}.log" if started else None,
+        cpus=container_cpus(twin) if container else twin.allotment_cores,
+        memory_limit_bytes=container_memory_bytes(twin) if container else twin.memory,
+        watch=watches[twin.start],
+        log=None if twin.start == "external" else f"{LOGS}/{instance.name}.log",
     )
 
 

@@ -17,6 +17,7 @@ import psutil
 
 from clusters.command import MARK, Launch, launches
 from clusters.errors import Outdated
+from clusters.image import files_of_image
 from clusters.program import Files, files_of
 from clusters.record import Entry, read_entries
 from clusters.standing import is_alive
@@ -24,7 +25,7 @@ from records.instance import Instance
 from records.plan import Plan
 
 _SHOWN: Final = 3
-_OF_PROCESS: Final = frozenset({"pid", "started"})
+_OF_PROCESS: Final = frozenset({"pid", "started", "container"})
 
 
 def check_current(
@@ -85,6 +86,8 @@ def _difference(entry: Entry, launch: Launch, hashes: dict[Path, str]) -> str | 
         return None
     if entry.variables != launch.variables or _has_other_values(entry, launch):
         return "its env was changed"
+    if launch.image is not None:
+        return changed_file(entry.files, files_of_image(launch.image))
     return changed_file(entry.files, files_of(launch.argv, launch.folder, launch.env.get("PATH"), hashes))
 
 
@@ -106,6 +109,6 @@ def _has_other_values(entry: Entry, launch: Launch) -> bool:
         environment = psutil.Process(entry.instance.pid).environ()
     except (psutil.Error, OSError):
         return False
-    if environment.get(MARK) != entry.mark:
+    if launch.image is None and environment.get(MARK) != entry.mark:
         return False
     return any(environment.get(name) != launch.env[name] for name in launch.variables)

@@ -59,3 +59,27 @@ class Outdated(ClusterError):
 
 class RecordUnreadable(ClusterError):
     """The record of what runs cannot be read."""
+
+
+class EngineMissing(ClusterError):
+    """No Docker engine answers where one should."""
+
+
+class EngineDenied(ClusterError):
+    """The engine's socket may not be used by this user."""
+
+
+class EngineTooOld(ClusterError):
+    """The engine, or the compose program, is older than what is used of it."""
+
+
+class ComposeMissing(ClusterError):
+    """Neither `docker compose` nor `docker-compose` is installed."""
+
+
+class LimitMissing(ClusterError):
+    """The kernel under the engine does not offer a limit that the plan asks for."""
+
+
+class ImageMissing(ClusterError):
+    """An image is not there and cannot be built."""

@@ -32,15 +32,23 @@ def faults_before_start(launches: Sequence[Launch], folder: Path) -> tuple[Clust
     return (
         *(_unwritable(folder / LOGS) if started else ()),
         *(fault for launch in started for fault in _faults(launch)),
-        *_cores(started),
+        *_cores([launch for launch in started if launch.image is None]),
     )
+
+
+def unreachable(launches: Sequence[Launch]) -> Iterator[ClusterError]:
+    """Yield what speaks against containers on this machine: ports that are taken, cores that are not there."""
+    for launch in launches:
+        yield from _port(launch)
+    yield from _cores_beyond(launches, set(range(os.cpu_count() or 1)))
 
 
 def _faults(launch: Launch) -> Iterator[ClusterError]:
     for name in launch.missing:
         yield VariableMissing(f"{launch.name}: its env wants ${{{name}}}, which is not set; set it, or change `env`")
-    yield from _program(launch)
-    yield from _port(launch)
+    if launch.image is None:  # of a container only its engine's machine can say the rest
+        yield from _program(launch)
+        yield from _port(launch)
 
 
 def program_path(launch: Launch) -> str | None:
@@ -63,7 +71,10 @@ def _program(launch: Launch) -> Iterator[BinaryMissing]:
 
 
 def _cores(launches: Sequence[Launch]) -> Iterator[CoresMissing]:
-    there = os.sched_getaffinity(0)
+    yield from _cores_beyond(launches, os.sched_getaffinity(0))
+
+
+def _cores_beyond(launches: Sequence[Launch], there: set[int]) -> Iterator[CoresMissing]:
     names = {launch.instance.twin: launch.instance.cpu_set for launch in launches}
     for twin, cores in names.items():
         if missing := sorted(set(cores) - there):

@@ -10,6 +10,7 @@ from typing import Final
 
 from clusters.ask import Answer
 from clusters.child import Exit, last_lines
+from clusters.containers import ContainerExit
 from clusters.errors import NotReady
 
 _STEP_S: Final = 0.05
@@ -24,8 +25,9 @@ class Waiting:
     path: str
     timeout_s: float
     ask: Callable[[], Answer]
-    ended: Callable[[], Exit | None]
+    ended: Callable[[], Exit | ContainerExit | None]
     log: Path | None = None
+    save_log: Callable[[], None] = lambda: None  # before the log is read: a container's is its engine's
 
 
 def wait_ready(
@@ -58,6 +60,7 @@ def _is_ready(one: Waiting, clock: Callable[[], float], began: float) -> bool:
     if answer.status == 200:
         return True
     if clock() - began >= one.timeout_s:
+        one.save_log()
         remedy = "raise ready_timeout_s, or see why it does not answer"
         raise NotReady(f"{one.name}: {one.path} {answer} after {one.timeout_s:g} s; {remedy}{log_text(one.log)}")
     return False

@@ -14,10 +14,12 @@ from typing import Final
 import psutil
 
 from clusters.ask import Asker
+from clusters.by_hand import containers_by_hand
+from clusters.containers import is_up, remove_ids
 from clusters.identity import is_ours, is_running, orphans, signal_group
 from clusters.record import Entry, Lock, read_entries, write_entries
 from records.instance import Instance
-from records.plan import TwinPlan
+from records.plan import Plan, TwinPlan
 
 _GRACE_S: Final = 5.0
 _STEP_S: Final = 0.02
@@ -41,17 +43,29 @@ class InstanceState:
 
 
 def is_alive(entry: Entry) -> bool:
-    """Say whether a recorded process is still there and still ours; an external instance always counts as there."""
+    """Say whether what is recorded is still there and still ours; an external instance always counts as there.
+
+    Raises: ClusterError when a container runs on another machine and its engine does not answer.
+    """
     pid = entry.instance.pid
+    if entry.instance.container is not None and pid is None:
+        return is_up(entry.instance.container)
     return pid is None or is_ours(pid, entry.token, entry.argv, entry.mark)
 
 
-def recorded(root: Path) -> tuple[Instance, ...]:
+def recorded(root: Path, plan: Plan | None = None) -> tuple[Instance, ...]:
     """Return the instances that `twinload up` recorded and that are alive.
+
+    With a plan, also the containers of its other twins that a person started with the compose program.
 
     Raises: RecordUnreadable.
     """
-    return tuple(entry.instance for entry in read_entries(root.resolve()) if entry.kept and is_alive(entry))
+    ours = tuple(entry.instance for entry in read_entries(root.resolve()) if entry.kept and is_alive(entry))
+    known = {instance.twin for instance in ours}
+    others = (
+        [] if plan is None else [n for n, twin in plan.twins.items() if twin.start != "external" and n not in known]
+    )
+    return (*ours, *(containers_by_hand(plan, root, others) if plan is not None and others else ()))
 
 
 def status(root: Path) -> tuple[InstanceState, ...]:
@@ -87,8 +101,8 @@ def clean_leftovers(folder: Path, say: Callable[[str], None]) -> tuple[Entry, ..
     stays = tuple(entry for entry in entries if entry.kept and is_alive(entry))
     leftovers = tuple(entry for entry in entries if entry not in stays)
     for entry in leftovers:
-        if is_alive(entry) and entry.instance.pid is not None:
-            say(f"{entry.instance.name}: process {entry.instance.pid} was left over; it is ended")
+        if is_alive(entry) and (entry.instance.pid is not None or entry.instance.container is not None):
+            say(f"{entry.instance.name}: {what_runs(entry.instance)} was left over; it is ended")
     _end(leftovers, 0.0)
     if leftovers:
         write_entries(folder, stays)
@@ -96,7 +110,9 @@ def clean_leftovers(folder: Path, say: Callable[[str], None]) -> tuple[Entry, ..
 
 
 def _end(entries: Sequence[Entry], grace_s: float) -> None:
-    """End recorded processes with their children: SIGTERM, a while, SIGKILL; never one that is not ours."""
+    """End what is recorded, processes with their children: SIGTERM, a while, SIGKILL; never one that is not ours."""
+    remove_ids([entry.instance.container for entry in entries if entry.instance.container is not None], grace_s)
+    entries = [entry for entry in entries if entry.instance.container is None]
     ours = [entry for entry in entries if entry.instance.pid is not None and is_alive(entry)]
     try:
         if grace_s > 0:
@@ -154,6 +170,13 @@ def _ready(entry: Entry, root: Path) -> bool | None:
     )
     with Asker(twin, instance.address, root) as asker:
         return asker.ask(entry.ready).status == 200
+
+
+def what_runs(instance: Instance) -> str:
+    """Return what an instance is, in words."""
+    if instance.container is not None:
+        return f"container {instance.container[:12]}"
+    return f"process {instance.pid}" if instance.pid is not None else "external"
 
 
 def _silent(_: str) -> None:

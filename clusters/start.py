@@ -1,9 +1,9 @@
 """Starting the clusters: both twins up at once, ready, recorded, and gone when the block ends, however it ends.
 
-lock -> leftovers of a dead owner -> every fault at once -> processes, each recorded as it starts -> ready. Nothing is
-left behind by an exception (KeyboardInterrupt and SystemExit are two), and the kernel kills the instances of an owner
-that was killed itself. Signals are the caller's business; so is the thread: instances die with the one that starts
-them.
+lock -> leftovers of a dead owner -> every fault at once -> containers, processes, each recorded as it starts -> ready.
+Nothing is left behind by an exception (KeyboardInterrupt and SystemExit are two); of an owner that was killed itself
+the kernel kills the processes and a guardian removes the containers. Signals are the caller's business; so is the
+thread: instances die with the one that starts them.
 """
 
 from __future__ import annotations
@@ -20,14 +20,16 @@ from typing import Final, Self
 import psutil
 
 from clusters.ask import Asker
-from clusters.child import Child, Program, last_lines, stop_all
+from clusters.child import Child, Exit, Program, last_lines, stop_all
 from clusters.command import LOGS, MARK, Launch, launches
+from clusters.container_start import ContainerHost, StartedContainers
+from clusters.containers import ContainerExit
 from clusters.errors import CannotStart, ClusterError, FolderUnwritable, Held, UnknownTwin
 from clusters.preflight import faults_before_start, program_path
 from clusters.program import Files, files_of
 from clusters.ready import Say, Waiting, wait_ready
 from clusters.record import Entry, Lock, read_entries, write_entries
-from clusters.standing import clean_leftovers, is_alive
+from clusters.standing import clean_leftovers, is_alive, what_runs
 from records.instance import Instance
 from records.plan import Plan
 
@@ -60,6 +62,7 @@ class Clusters:
         self._reported: set[str] = set()
         self._recorded = False
         self._hashes: dict[Path, str] = {}
+        self._containers: StartedContainers | None = None
 
     @property
     def instances(self) -> tuple[Instance, ...]:
@@ -70,22 +73,46 @@ class Clusters:
         """Return the instances that ended since this was last asked; each is told once."""
         new = []
         for instance in self.instances:
-            child = self._children.get(instance.name)
-            ended = child.poll() if child is not None else None
-            if ended is not None and instance.name not in self._reported:
+            ended = self._ended(instance) if instance.name not in self._reported else None
+            if ended is not None:
                 self._reported.add(instance.name)
                 log = self._folder / instance.log if instance.log else None
                 new.append(Death(instance.name, str(ended), last_lines(log)))
         return tuple(new)
 
+    def _ended(self, instance: Instance) -> Exit | ContainerExit | None:
+        """Return how an instance ended, None while it runs; of a container its log is then in its file."""
+        if instance.container is not None and self._containers is not None:
+            how = self._containers.watched.ended(instance.name)
+            if how is not None:
+                self._save_logs(instance)
+            return how
+        child = self._children.get(instance.name)
+        return child.poll() if child is not None else None
+
+    def _save_logs(self, *instances: Instance) -> None:
+        if self._containers is not None:
+            for one in instances:
+                if one.container is not None and one.log is not None:
+                    self._containers.watched.save_log(one.name, self._folder / one.log)
+
     def stop(self, grace_s: float = GRACE_S) -> None:
         """End every instance and its children; again, or half-started, does no harm."""
         try:
-            stop_all(tuple(self._children.values()), grace_s)
+            try:
+                self._stop_containers(grace_s)
+            finally:
+                stop_all(tuple(self._children.values()), grace_s)
             self._children.clear()
             self._forget()
         finally:
             self._lock.release()
+
+    def _stop_containers(self, grace_s: float) -> None:
+        if self._containers is not None:
+            self._save_logs(*self.instances)
+            self._containers.stop(grace_s)
+            self._containers = None
 
     def __enter__(self) -> Self:
         return self
@@ -94,26 +121,35 @@ class Clusters:
         if not self._detach:
             self.stop()
 
-    def bring_up(self, what: Sequence[Launch], say: Say) -> None:
+    def bring_up(self, what: Sequence[Launch], host: ContainerHost | None, say: Say) -> None:
         """Start and record what a plan names, and come back when all of it is ready.
 
         Raises: ClusterError; what was started by then is for `stop`.
         """
+        if host is not None:
+            for launch in what:
+                _make_log(launch)
+            self._containers = host.up([launch for launch in what if launch.image is not None], self._mark, say)
         for launch in what:
             self._start(launch)
-            instance = self._entries[-1].instance
-            where = f"process {instance.pid}" if launch.argv else "external"
-            say(f"{launch.name}: {where} at {launch.address}")
+            say(f"{launch.name}: {what_runs(self._entries[-1].instance)} at {launch.address}")
         with ExitStack() as stack:
             wait_ready([self._waiting(launch, stack) for launch in what], say)
         if self._detach:
             self._entries = [replace(entry, kept=True) for entry in self._entries]
             self._write()
+            if self._containers is not None:
+                self._containers.let_go()
+                self._containers = None
             self._lock.release()
 
     def _start(self, launch: Launch) -> None:
         instance, token, mark, files = launch.instance, "", "", self._files(launch)
-        if launch.argv and launch.log is not None:
+        if launch.image is not None and self._containers is not None:
+            found = self._containers.watched.found[launch.name]
+            instance = replace(instance, container=found.id, pid=found.pid, started=found.started)
+            token, mark = found.token, self._mark
+        elif launch.argv and launch.log is not None:
             program = _program(launch, self._mark)
             _rotate(launch.log)
             try:
@@ -132,6 +168,8 @@ class Clusters:
         """Return what an instance that stays is about to run: read before its start, so that no later change hides."""
         if not self._detach or not launch.argv:
             return ()
+        if launch.image is not None:
+            return self._containers.host.files(launch) if self._containers is not None else ()
         try:
             return files_of(launch.argv, launch.folder, launch.env.get("PATH"), self._hashes) or ()
         except OSError as error:
@@ -139,13 +177,14 @@ class Clusters:
 
     def _waiting(self, launch: Launch, stack: ExitStack) -> Waiting:
         asker = stack.enter_context(Asker(launch.twin, launch.address, self._folder))
-        child = self._children.get(launch.name)
+        instance = next(one for one in self.instances if one.name == launch.name)
         return Waiting(
             name=launch.name,
             path=launch.twin.ready,
             timeout_s=launch.twin.ready_timeout_s,
             ask=lambda: asker.ask(launch.twin.ready),
-            ended=child.poll if child is not None else lambda: None,
+            ended=lambda: self._ended(instance),
+            save_log=lambda: self._save_logs(instance),
             log=launch.log,
         )
 
@@ -179,20 +218,24 @@ def start_clusters(
     lock = Lock(folder)
     try:
         standing = clean_leftovers(folder, say)
-        what = _checked(plan, folder, twins, standing)
+        what, host = _checked(plan, folder, twins, standing)
+        if host is not None:
+            host.clean([one.instance.container for one in standing if one.instance.container is not None], say)
     except BaseException:
         lock.release()
         raise
     clusters = Clusters(folder, lock, standing, detach=detach)
     try:
-        clusters.bring_up(what, say)
+        clusters.bring_up(what, host, say)
     except BaseException:
         clusters.stop(grace_s=1.0)
         raise
     return clusters
 
 
-def _checked(plan: Plan, folder: Path, twins: Sequence[str] | None, standing: tuple[Entry, ...]) -> tuple[Launch, ...]:
+def _checked(
+    plan: Plan, folder: Path, twins: Sequence[str] | None, standing: tuple[Entry, ...]
+) -> tuple[tuple[Launch, ...], ContainerHost | None]:
     chosen = tuple(plan.twins) if twins is None else tuple(twins)
     unknown = tuple(
         UnknownTwin(f"{name} is no twin of the plan; there are: {', '.join(plan.twins)}")
@@ -204,10 +247,17 @@ def _checked(plan: Plan, folder: Path, twins: Sequence[str] | None, standing: tu
     up = [entry.instance.name for entry in standing if entry.instance.name in names and is_alive(entry)]
     if up:
         raise Held(f"{', '.join(up)} up already, since `twinload up`; `twinload down` stops them")
-    faults = (*unknown, *faults_before_start(what, folder))
+    containers = [launch for launch in what if launch.image is not None]
+    faults, host = [*unknown, *faults_before_start(what, folder)], None
+    try:
+        host = ContainerHost.open(plan, folder) if containers else None
+    except CannotStart as error:
+        faults += error.faults
+    if host is not None:
+        faults += host.faults(containers)
     if faults:
-        raise CannotStart(faults)
-    return what
+        raise CannotStart(tuple(faults))
+    return what, host
 
 
 def _program(launch: Launch, mark: str) -> Program:
@@ -215,6 +265,12 @@ def _program(launch: Launch, mark: str) -> Program:
     if path is None or launch.log is None:
         raise ClusterError(f"{launch.name}: {launch.argv[0]} is gone; check `command` in the plan")
     return Program(path, launch.argv, {**launch.env, MARK: mark}, launch.folder, launch.instance.cpu_set, launch.log)
+
+
+def _make_log(launch: Launch) -> None:
+    """Begin a container's log, which it has once it ended."""
+    if launch.image is not None and launch.log is not None:
+        _rotate(launch.log)
 
 
 def _rotate(log: Path) -> None:

@@ -20,7 +20,7 @@ class Figures:
     """What an instance has used: cumulative CPU seconds and context switches, and its memory now."""
 
     cpu_s: float | None
-    memory_bytes: int
+    memory_bytes: int | None
     switches: int | None
 
 

@@ -13,3 +13,7 @@ class UnknownInstance(MonitorError):  # noqa: N818  named by what is wrong
 
 class SamplingFailed(MonitorError):  # noqa: N818  named by what is wrong
     """The sampling thread ended with an error, which is its cause; samples up to then are good."""
+
+
+class SourceUnavailable(MonitorError):  # noqa: N818  named by what is wrong
+    """What should tell an instance's CPU and memory does not: found before any load."""

@@ -3,19 +3,21 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Final
+from typing import Final, TypeVar
 
 import psutil
 
 from monitor.account import Account, Figures
 from monitor.errors import UnknownInstance
 from monitor.reading import ProcessReading, Reader
+from monitor.source import Source, SourceReading
 from records.clock import NS, Clock
 from records.instance import Instance
 from records.usage import HostUsage, UsageLine
 
+T = TypeVar("T")
 _SAME_START_S: Final = 1.0  # two readings of one process's start differ by less, also when the wall clock is set
 
 
@@ -27,6 +29,8 @@ class _Watched:
     roots: dict[int, float | None] = field(default_factory=dict)
     account: Account = field(default_factory=Account)
     tree: list[ProcessReading] = field(default_factory=list)
+    source: Source | None = None
+    told: SourceReading | None = None
 
 
 class Sampler:
@@ -38,9 +42,12 @@ class Sampler:
         clock: Clock,
         reader: Reader,
         *,
+        sources: Mapping[str, Source] | None = None,
         now_ns: Callable[[], int] = time.monotonic_ns,
     ) -> None:
-        self._watched = tuple(_Watched(instance) for instance in instances)
+        by_name = sources or {}
+        self._watched = tuple(_Watched(instance, source=by_name.get(instance.name)) for instance in instances)
+        self._has_sources = any(watched.source is not None for watched in self._watched)
         self._clock = clock
         self._reader = reader
         self._now_ns = now_ns
@@ -51,7 +58,7 @@ class Sampler:
         self._ports = {
             watched.instance.name: int(watched.instance.address.rsplit(":", 1)[1])
             for watched in self._watched
-            if watched.instance.watch == "process" and watched.instance.address is not None
+            if watched.instance.watch in ("process", "container") and watched.instance.address is not None
         }
 
     def set_pids(self, name: str, pids: Iterable[int]) -> None:
@@ -71,6 +78,8 @@ class Sampler:
         for watched in self._watched:
             watched.tree = self._tree(watched)
         t_ns = self._now_ns()
+        for watched in self._watched:
+            watched.told = None if watched.source is None else watched.source.read()
         cpu_s = {process.pid: self._reader.cpu_s(process.pid) for watched in self._watched for process in watched.tree}
         host = self._reader.host()
         known_s = {pid: value for pid, value in cpu_s.items() if value is not None}
@@ -84,15 +93,26 @@ class Sampler:
             memory_bytes=tuple(one.memory_bytes if one else None for one in figures),
             switches=tuple(one.switches if one else None for one in figures),
             connections=tuple(
-                connections.get(self._ports.get(watched.instance.name, -1)) if one else None
+                connections.get(self._ports.get(watched.instance.name, -1)) if one and _shows_ports(watched) else None
                 for watched, one in zip(self._watched, figures, strict=True)
             ),
             host=host,
+            sampled_ns=self._told(lambda told: told.sampled_ns),
+            containers=self._told(lambda told: told.container),
         )
+
+    def _told(self, value: Callable[[SourceReading], T | None]) -> tuple[T | None, ...]:
+        """Return a column of what sources told; () where no instance has one."""
+        if not self._has_sources:
+            return ()
+        return tuple(None if watched.told is None else value(watched.told) for watched in self._watched)
 
     def _figures(self, watched: _Watched, cpu_s: dict[int, float], host: HostUsage) -> Figures | None:
         if watched.instance.watch == "host":
             return Figures(host.busy_s, host.memory_used_bytes, None)
+        if watched.source is not None:
+            told = watched.told
+            return None if told is None else Figures(told.cpu_s, told.memory_bytes, None)
         return watched.account.add(watched.tree, cpu_s)
 
     def _tree(self, watched: _Watched) -> list[ProcessReading]:
@@ -120,6 +140,11 @@ class Sampler:
             return False
         found[pid] = reading
         return True
+
+
+def _shows_ports(watched: _Watched) -> bool:
+    """Say whether the machine's connections at the instance's port are the instance's."""
+    return watched.source is None or (watched.told is not None and watched.told.on_host_ports)
 
 
 def _is_instance(instance: Instance, pid: int) -> bool:

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Protocol
 
 from monitor.errors import SamplingFailed
 from monitor.portable import PortableReader
 from monitor.procfs import ProcReader
 from monitor.sampler import Sampler
+from monitor.source import Source
 from records.clock import NS, Clock
 from records.instance import Instance
 from records.usage import UsageLine
@@ -59,14 +60,15 @@ class Monitor:
         emit: Callable[[UsageLine], None],
         *,
         interval_s: float = 1.0,
+        sources: Mapping[str, Source] | None = None,
     ) -> None:
         """Prepare the watch of instances, in the order of the arrays of every line.
 
         An instance with `watch = "process"` and a pid is read from the start; one without reads None until `set_pids`;
-        `watch = "host"` reads the host's; `watch = "none"` reads None.
+        `watch = "host"` reads the host's; one that `sources` has by its name is read from there; any other reads None.
         """
         self._reader = ProcReader() if ProcReader.supported() else PortableReader()
-        self._sampler = Sampler(instances, clock, self._reader)
+        self._sampler = Sampler(instances, clock, self._reader, sources=sources)
         self._emit = emit
         self._interval_ns = round(interval_s * NS)
         self._pause = threading.Event()

@@ -9,6 +9,8 @@ EventKind = Literal[
     "counters",  # the targets' own request counters: at the start of the load and at its end
     "probe",  # the rough limit that a probe found
     "instance-died",
+    "instance-oom",  # the kernel ended a process of a container that had reached its memory limit
+    "instance-restarted",  # a container runs again, as another process: its figures begin anew
     "stage-invalid",
     "worker-lost",
     "schedule-cut",  # blocks left out so that the run fits its time limit

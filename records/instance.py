@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 Role = Literal["target", "generator", "host"]
-Watch = Literal["process", "host", "none"]
+Watch = Literal["process", "container", "prometheus", "host", "none"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -16,7 +16,10 @@ class Instance:
     `serves` names workload entries. `cpus` is its share of the allotment in cores (instances of a twin that share
     cores share `cpu_set`); None where nothing limits it. `group` names instances whose allotment is one and the same:
     the CPU share of a twin is the sum over its instances ÷ the group's `group_cpus`. `memory_limit_bytes` likewise.
-    `pid` and `start_ns` (kernel start time) name a process beyond reuse of its id.
+    `pid` and `started` (when it began) name a process beyond reuse of its id. `container` is the full id of the
+    container that it runs in, with `watch` "container"; `pid` is then the container's first process where this machine
+    runs it, and None where another one does. A container has limits of its own: `cpus` and `memory_limit_bytes` are
+    the instance's, not its twin's.
     """
 
     name: str
@@ -32,3 +35,4 @@ class Instance:
     pid: int | None = None
     started: float | None = None
     log: str | None = None
+    container: str | None = None

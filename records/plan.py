@@ -12,8 +12,11 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, field_validator, model_validator
 
+from records.plan_watch import WatchPlan
+
 _BYTES = {"B": 1, "KiB": 1 << 10, "MiB": 1 << 20, "GiB": 1 << 30}
 _ADDRESS = re.compile(r"^(?P<host>\[[0-9a-fA-F:.]+\]|[A-Za-z0-9._-]+):(?P<port>[0-9]{1,5})$")
+_PROJECT = re.compile(r"^[a-z0-9][a-z0-9_-]{0,62}$")
 _NAME = re.compile(r"^[A-Za-z0-9][A-Za-z0-9_-]{0,62}$")
 COLUMN = re.compile(r"(?<!\$)\{([a-z_0-9]+)\}")  # ${NAME} is an environment variable
 
@@ -31,6 +34,12 @@ def _address(value: str) -> str:
     return value
 
 
+def _project(value: str) -> str:
+    if not _PROJECT.match(value):
+        raise ValueError("a project has 1 to 63 lower-case letters, digits, - or _, and begins with a letter or digit")
+    return value
+
+
 def parse_bytes(value: Any) -> Any:
     """Return a size such as "512MiB" in bytes; other values pass on to be judged by their type."""
     if not isinstance(value, str):
@@ -42,6 +51,7 @@ def parse_bytes(value: Any) -> Any:
 
 
 Name = Annotated[str, AfterValidator(_name)]
+Project = Annotated[str, AfterValidator(_project)]
 Address = Annotated[str, AfterValidator(_address)]
 Bytes = Annotated[int, BeforeValidator(parse_bytes), Field(gt=0)]
 Cpu = Annotated[int, Field(ge=0)]
@@ -86,9 +96,12 @@ class InstancePlan(_Section):
 
 
 class TwinPlan(_Section):
-    """`[twins.NAME]`: how a cluster is started and what it may use; the first twin is the baseline."""
+    """`[twins.NAME]`: how a cluster is started and what it may use; the first twin is the baseline.
 
-    start: Literal["process", "external"]
+    What "compose" needs beyond the rest is tied to `[compose]`, and plan_compose's.
+    """
+
+    start: Literal["process", "compose", "external"]
     label: str | None = None
     command: list[str] | None = None
     env: dict[str, str] = Field(default_factory=dict)
@@ -121,6 +134,24 @@ class TwinPlan(_Section):
     def allotment_cores(self) -> float | None:
         """What the whole twin may use, in cores: `cpus`, else the size of its CPU set, else unknown."""
         return self.cpus if self.cpus is not None else (float(len(self.cpu_set)) or None)
+
+
+class ComposePlan(_Section):
+    """`[compose]`: how twins with start = "compose" run as containers.
+
+    images: by program (the file name of a command's first word, which the image has at its root as its entry point) the
+    folder of its Dockerfile; the build's context is the plan's folder. check: what makes that program ask `{url}`, the
+    instance's ready path, and end with 0 when it answers 200 (empty: no health check). network: "host" has no proxy in
+    the measured path, "bridge" publishes each port on this machine.
+    """
+
+    project: Project = "twinload"
+    file: str = "docker-compose.yml"
+    network: Literal["host", "bridge"] = "host"
+    images: dict[str, str] = Field(default_factory=dict)
+    check: list[str] = Field(default_factory=list)
+    health_interval_s: int = Field(default=60, ge=1, le=86_400)
+    pids: int = Field(default=128, ge=1, le=1_000_000)
 
 
 class Expect(_Section):
@@ -296,6 +327,8 @@ class Plan(_Section):
     allow_remote: bool = False
     pool: PoolPlan = PoolPlan()
     twins: dict[Name, TwinPlan]
+    compose: ComposePlan = ComposePlan()
+    watch: WatchPlan = WatchPlan()
     workload: list[WorkloadEntry] = Field(min_length=1)
     swarm: SwarmPlan = SwarmPlan()
     engine: EnginePlan = EnginePlan()

@@ -9,6 +9,7 @@ from typing import Final
 
 from records.errors import Fault
 from records.plan import COLUMN, Plan, StagesPlan, SwarmPlan, TwinPlan
+from records.plan_compose import faults_of_compose
 from records.plan_salvage import Place
 from records.plan_secrets import MASK, is_secret_name, takes_variable
 
@@ -148,11 +149,15 @@ def _alike(plan: Plan) -> Iterator[Fault]:
     """Twins that are started here are compared on one allotment."""
     started = list(_started(plan))
     for (first, one), (name, twin) in itertools.pairwise(started):
+        if twin.start != one.start:
+            yield Fault(f"twins.{name}.start", twin.start, f'is unlike twins.{first} ("{one.start}"): start both alike')
         remedy = f"is unlike twins.{first}: give both the same; they are compared on it"
         if len(twin.cpu_set) != len(one.cpu_set):
             yield Fault(f"twins.{name}.cpu_set", str(twin.cpu_set), f"{remedy} (it has {len(one.cpu_set)} cores)")
         elif twin.allotment_cores != one.allotment_cores:
-            yield Fault(f"twins.{name}.cpus", f"{twin.allotment_cores:g}", f"{remedy} (it has {one.allotment_cores:g})")
+            yield Fault(
+                f"twins.{name}.cpus", _number(twin.allotment_cores), f"{remedy} (it has {_number(one.allotment_cores)})"
+            )
         if twin.memory != one.memory:
             yield Fault(f"twins.{name}.memory", _bytes(twin.memory), f"{remedy} (it has {_bytes(one.memory)})")
 
@@ -162,6 +167,7 @@ def _secrets(plan: Plan) -> Iterator[Fault]:
     for name, twin in plan.twins.items():
         given += [(f"twins.{name}.headers", twin.headers), (f"twins.{name}.env", twin.env)]
         given += [(f"twins.{name}.instances.{instance.name}.env", instance.env) for instance in twin.instances]
+    given.append(("watch.headers", plan.watch.headers))
     for entry in plan.workload:  # a pool column is no secret of the plan's: each user brings its own
         literal = {key: text for key, text in entry.headers.items() if not COLUMN.search(text)}
         given.append((f"workload.{entry.name}.headers", literal))
@@ -172,7 +178,11 @@ def _secrets(plan: Plan) -> Iterator[Fault]:
 
 
 def _started(plan: Plan) -> Iterator[tuple[str, TwinPlan]]:
-    return ((name, twin) for name, twin in plan.twins.items() if twin.start == "process")
+    return ((name, twin) for name, twin in plan.twins.items() if twin.start != "external")
+
+
+def _number(value: float | None) -> str:
+    return "none" if value is None else f"{value:g}"
 
 
 def _bytes(size: int | None) -> str:
@@ -258,6 +268,7 @@ _RULES: Final[tuple[tuple[Callable[[Plan], Iterator[Fault]], tuple[str, ...]], .
         ("stages.*", "stages.list.*.users", "stages.list.*.warmup_s", "swarm.sender", "swarm.processes", "engine.*"),
     ),
     (_cores, ()),
-    (_alike, ("twins.*.cpu_set.*", "twins.*.cpus", "twins.*.memory")),
+    (_alike, ("twins.*.start", "twins.*.cpu_set.*", "twins.*.cpus", "twins.*.memory")),
+    (faults_of_compose, ("twins.*.start", "twins.*.*", "twins.*.instances.*.*", "compose.*")),
     (_secrets, ()),
 )

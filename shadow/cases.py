@@ -121,7 +121,7 @@ class _Writer:
         self._known = frozenset(self._wire_ids)
         self._alphabet = sorted({c for text in self._wire_ids[:1000] for c in text})
         self._everybody = range(len(pool.ids))
-        self._unsafe = all(twin.start == "process" for twin in plan.twins.values())
+        self._unsafe = all(twin.start != "external" for twin in plan.twins.values())
 
     def endpoint(self, entry: WorkloadEntry) -> list[Case]:
         """Return one endpoint's cases, the valid ones first."""

@@ -1,7 +1,8 @@
 """The gate's key: what was compared. Equal keys, equal twins, workload, pool and programs: the record holds.
 
 Of a twin that is started here its programs count, by SHA-256; of a script that an interpreter runs the script too and
-the sources beside it (clusters.program). Of an external twin the addresses count, and what its `version` path answers.
+the sources beside it (clusters.program); of a container its image. Of an external twin the addresses count, and what
+its `version` path answers.
 """
 
 from __future__ import annotations
@@ -14,9 +15,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
+from clusters.image import files_of_image
 from clusters.program import Files, files_of
 from records.instance import Instance
 from records.plan import InstancePlan, Plan, TwinPlan
+from records.plan_compose import image_of, program_of
 from records.plan_file import plan_tree
 from shadow.answer import Unanswered
 from shadow.errors import TargetError
@@ -48,7 +51,7 @@ def programs_of(plan: Plan, root: Path, environ: Mapping[str, str] = os.environ)
     return {
         instance.name: _program(name, twin, instance, root, environ, hashes)
         for name, twin in plan.twins.items()
-        if twin.start == "process"
+        if twin.start != "external"
         for instance in twin.instances
     }
 
@@ -111,7 +114,11 @@ def _program(
 ) -> Program:
     argv = instance.command or twin.command or []
     try:
-        files = files_of(argv, root, environ.get("PATH"), hashes)
+        if twin.start == "compose":
+            image = image_of(program_of(twin, instance) or "")
+            argv, files = [image], files_of_image(image)
+        else:
+            files = files_of(argv, root, environ.get("PATH"), hashes)
     except OSError as error:
         raise TargetError(
             f"twins.{name}, {instance.name}: {error.filename} cannot be read: {error.strerror}"

@@ -70,7 +70,7 @@ def prepare(
     if started:
         instances = planned_instances(plan, plan.twins)
     elif sending:
-        instances = find_instances(plan, choice.scope.twins, recorded(root))
+        instances = find_instances(plan, choice.scope.twins, recorded(root, plan))
         check_current(plan, root, instances, environ=environ)
     if instances:
         routes = make_routes(plan, instances, root=root, environ=environ)

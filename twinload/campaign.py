@@ -55,6 +55,7 @@ class Campaign:
     usage: list[UsageLine] = field(default_factory=list)
     events: list[Event] = field(default_factory=list)
     samples: queue.SimpleQueue[UsageLine] = field(default_factory=queue.SimpleQueue)
+    told: queue.SimpleQueue[Event] = field(default_factory=queue.SimpleQueue)
     pending: list[StageLine] = field(default_factory=list)
     dead: list[str] = field(default_factory=list)
 
@@ -154,6 +155,11 @@ class Campaign:
                 line = self.samples.get_nowait()
                 self.writer.write(line)
                 self.usage.append(line)
+        with suppress(queue.Empty):
+            while True:
+                event = self.told.get_nowait()
+                if event.kind != "instance-died":  # the clusters tell a death, with the end of its log
+                    self._record(event)
 
     def _judge_all(self) -> None:
         deadline = time.monotonic() + _SETTLE_S

@@ -89,6 +89,8 @@ def parser() -> argparse.ArgumentParser:
         verb(name, text, f"cluster_commands:{name}").add_argument(
             "twin", nargs="*", metavar="TWIN", help="default: both"
         )
+    compose = verb("compose", "write docker-compose.yml: the plan's twins as containers", "compose_command:compose")
+    compose.add_argument("--out", metavar="FILE", help="where to, - for stdout (default: the plan's compose.file)")
     verb("gate", "compare every answer of both twins; 0 when none differs", "gate_command:gate")
     run = verb("run", "the whole job: gate, load, report", "run_command:run")
     run.add_argument("--quick", action="store_true", help="one pair, short stages: a first look, no interval")

@@ -28,7 +28,7 @@ def gate(context: Context, _options: argparse.Namespace) -> int:
     plan = context.fitting_plan()
     raise_descriptors()
     pool = ensure_pool(plan, context.root, context.talk.say)
-    up = recorded(context.root)
+    up = recorded(context.root, plan)
     if {one.twin for one in up} >= set(plan.twins):
         check_current(plan, context.root, up)
         return _compare(context, plan, pool, up)

@@ -66,7 +66,7 @@ def _descriptors(plan: Plan, limits: HostLimits) -> Iterator[Fault]:
     """Both sides of a connection live here: each is a descriptor of the generator and one of an instance."""
     sides = {"the generator (per process)": of_process(plan, plan.sweeps, processes=plan.swarm.processes)}
     for name, twin in plan.twins.items():
-        if twin.start == "process":
+        if twin.start != "external":
             sides[f"an instance of {name}"] = of_instance(plan, name, plan.sweeps)
     for side, connections in sides.items():
         needed = connections + SPARE_DESCRIPTORS

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import os
+import queue
 import secrets
 import sys
 import time
@@ -14,7 +15,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from clusters import Clusters, fetch_counters, start_clusters
-from monitor import Monitor, MonitorError
+from monitor import Monitor, MonitorError, Sources, open_sources
 from records import provenance
 from records.clock import Clock
 from records.errors import RunFolderError
@@ -39,6 +40,18 @@ from userpool import Pool
 
 _QUICK = ("search.pairs=1", "search.time_limit_s=60.0", "stages.fractions=[0.2, 0.5, 0.8, 1.2]", "stages.probe_s=2")
 GENERATOR, HOST = "generator", "host"
+
+
+Told = queue.SimpleQueue[Event]
+
+
+@dataclass(frozen=True, slots=True)
+class Watch:
+    """What watches the instances, on one clock, and the events that it tells from threads of its own."""
+
+    clock: Clock
+    sources: Sources
+    told: Told
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,13 +90,26 @@ def _gate(job: _Job, pool: Pool, clusters: Clusters) -> GateRecord:
 
 def _load(job: _Job, pool: Pool, clusters: Clusters, gate: GateRecord) -> None:
     """Send the load and write the run folder; then the report, of what there is."""
-    context, plan, clock = job.context, job.plan, Clock.now()
-    instances = _watched(clusters.instances, plan)
+    clock, told = Clock.now(), Told()
+    watched = _watched(clusters.instances, job.plan)
+    try:
+        sources = open_sources(job.plan, watched, job.context.root, clock, told.put)
+    except MonitorError as error:
+        raise BadEnvironment(str(error)) from error
+    with sources:
+        for way in dict.fromkeys(sources.ways.values()):
+            names = ", ".join(name for name, one in sources.ways.items() if one == way)
+            job.context.talk.say(f"CPU and memory of {names}: {way}")
+        _load_watched(job, pool, clusters, gate, Watch(clock, sources, told))
+
+
+def _load_watched(job: _Job, pool: Pool, clusters: Clusters, gate: GateRecord, watch: Watch) -> None:
+    context, plan, clock, instances = job.context, job.plan, watch.clock, watch.sources.instances
     folder = _run_folder(context.runs, plan.label, clock)
     with RunWriter(folder, _manifest(job, folder.name, pool, gate, instances, clock)) as writer:
         point_latest(context.runs, folder)
         context.talk.say(f"run folder: {folder}")
-        ended = _ending(context, lambda: _drive(job, clusters, instances, writer, clock))
+        ended = _ending(context, lambda: _drive(job, clusters, watch, writer))
         if ended is not None:
             now = time.monotonic_ns()
             kind: EventKind = "interrupted" if isinstance(ended, Interrupted) else "failed"
@@ -116,8 +142,8 @@ def _ending(context: Context, drive: Callable[[], None]) -> Ended | None:
     return None
 
 
-def _drive(job: _Job, clusters: Clusters, instances: tuple[Instance, ...], writer: RunWriter, clock: Clock) -> None:
-    plan, context = job.plan, job.context
+def _drive(job: _Job, clusters: Clusters, watch: Watch, writer: RunWriter) -> None:
+    plan, context, clock, instances = job.plan, job.context, watch.clock, watch.sources.instances
     # An end that is wanted is noted from before the generator is started: nothing can come between it and its `with`.
     with (
         Progress(plan, context.talk) as progress,
@@ -126,7 +152,8 @@ def _drive(job: _Job, clusters: Clusters, instances: tuple[Instance, ...], write
     ):
         ready = generator.wait_ready(end_wanted)
         campaign = Campaign(plan, instances, clusters, generator, writer, clock, progress, end_wanted)
-        monitor = Monitor(instances, clock, campaign.samples.put)
+        campaign.told = watch.told
+        monitor = Monitor(instances, clock, campaign.samples.put, sources=watch.sources.by_name)
         monitor.set_pids(GENERATOR, ready.pids)
         monitor.start()
         try:

@@ -8,9 +8,10 @@ import pytest
 from monitor.errors import UnknownInstance
 from monitor.reading import ProcessReading
 from monitor.sampler import Sampler
+from monitor.source import SourceReading
 from records.clock import NS, Clock
 from records.instance import Instance
-from records.usage import HostUsage
+from records.usage import ContainerUsage, HostUsage
 
 HOST = HostUsage(40.0, 1.0, (30.0, 10.0), 5_000)
 
@@ -122,3 +123,46 @@ def test_a_recorded_pid_that_is_another_process_now_is_not_read() -> None:
     reader = FakeReader()
     reader.put(os.getpid(), 2.0)
     assert sampler(reader, replace(TARGET, pid=os.getpid(), started=1.0)).sample().cpu_s == (None,)
+
+
+class FakeSource:
+    """A source that tells what tests write down."""
+
+    def __init__(self, told: SourceReading | None) -> None:
+        self.told = told
+
+    def read(self) -> SourceReading | None:
+        return self.told
+
+    def close(self) -> None:
+        pass
+
+
+def test_what_has_a_source_is_read_from_it_beside_the_others() -> None:
+    reader = FakeReader()
+    reader.put(10, 2.0)
+    shown = ContainerUsage(periods=3, processes=2)
+    boxed = replace(OTHER, watch="container", pid=20, container="abc")
+    far = replace(REMOTE, watch="prometheus")
+    told = {
+        "go-2": FakeSource(SourceReading(1.5, 700, container=shown, on_host_ports=True)),
+        "far": FakeSource(SourceReading(9.0, None, sampled_ns=4 * NS)),
+    }
+    reader.connections = {18101: 7, 18102: 5}
+    watched = Sampler((TARGET, boxed, far), Clock(0, 0), reader, sources=told, now_ns=lambda: 5 * NS)
+    line = watched.sample()
+    assert (line.cpu_s, line.memory_bytes) == ((2.0, 1.5, 9.0), (1_000, 700, None))
+    assert (line.sampled_ns, line.containers) == ((None, None, 4 * NS), (None, shown, None))
+    assert line.connections == (7, 5, None)
+    told["go-2"].told = SourceReading(1.5, 700, container=shown)  # a network of its own: its ports are not the host's
+    told["far"].told = None
+    line = watched.sample()
+    assert (line.connections, line.cpu_s, line.memory_bytes) == ((7, None, None), (2.0, 1.5, None), (1_000, 700, None))
+    assert line.sampled_ns == (None, None, None)
+
+
+def test_without_sources_a_line_has_no_columns_for_them() -> None:
+    reader = FakeReader()
+    reader.put(10, 2.0)
+    line = sampler(reader, TARGET).sample()
+    assert (line.sampled_ns, line.containers) == ((), ())

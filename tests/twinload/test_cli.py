@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from pathlib import Path
 
 import pytest
@@ -14,7 +15,22 @@ ROOT = Path(__file__).parents[2]
 
 def test_every_command_of_the_readme_is_known() -> None:
     (actions,) = [a for a in parser()._actions if a.dest == "command" or a.metavar == "COMMAND"]
-    assert set(actions.choices or ()) == {"init", "check", "pool", "up", "status", "down", "gate", "run", "report"}
+    known = {"init", "check", "pool", "compose", "up", "status", "down", "gate", "run", "report"}
+    assert set(actions.choices or ()) == known
+
+
+def test_containers_without_an_engine_end_with_two_and_where_it_was_looked_for(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("DOCKER_HOST", f"unix://{tmp_path}/absent.sock")
+    plan = (ROOT / "twinload.toml").read_text(encoding="utf-8").replace('start = "process"', 'start = "compose"')
+    core = min(os.sched_getaffinity(0))
+    plan = plan.replace("cpu_set = [0]", f"cpu_set = [{core}]").replace("cpu_set = [1]", "cpu_set = []")
+    (tmp_path / "twinload.toml").write_text(plan.replace("users = 16000", "users = 20"), encoding="utf-8")
+    assert main(["up", "--plan", str(tmp_path / "twinload.toml")]) == 2
+    told = " ".join(capsys.readouterr().err.split())
+    assert "no Docker engine at unix://" in told
+    assert "DOCKER_HOST" in told
 
 
 def test_help_ends_in_examples(capsys: pytest.CaptureFixture[str]) -> None:

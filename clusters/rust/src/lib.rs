@@ -14,6 +14,7 @@
 //!
 //! Errors: [`ledger::LoadError`] ends the process, [`problem::Problem`] is an answer, [`fold::CorruptLedger`] becomes one.
 
+pub mod check;
 pub mod encode;
 pub mod fib;
 pub mod fold;

@@ -4,6 +4,7 @@ use std::io::Write as _;
 use std::process::ExitCode;
 use std::sync::Arc;
 
+use wallet_rust::check::check;
 use wallet_rust::log;
 use wallet_rust::options::{Command, HELP, Options};
 use wallet_rust::server::Server;
@@ -25,6 +26,7 @@ fn main() -> ExitCode {
 fn run() -> anyhow::Result<()> {
     match Command::parse(std::env::args_os().skip(1), std::env::var_os("WORKERS"))? {
         Command::Help => Ok(std::io::stdout().write_all(HELP.as_bytes())?),
+        Command::Check(url) => Ok(check(&url)?),
         Command::Serve(options) => actix_web::rt::System::new().block_on(serve(options)),
     }
 }

@@ -14,12 +14,14 @@ pub const HELP: &str = "\
 Serve balance, statistics and fib from a ledger loaded at start.
 
 Usage: wallet-rust --data DIR [--listen ADDR] [--name NAME] [--workers N] [--serve hot]
+       wallet-rust --check URL
 
   --data DIR      folder with userpool.csv and ledger/
   --listen ADDR   address and port, port 0 for a free one [127.0.0.1:8081]
   --name NAME     this instance's name in logs [rust]
   --workers N     threads that answer requests, 1 to 512 [WORKERS, else 1]
   --serve hot     which endpoints; this twin has the hot ones alone
+  --check URL     serve nothing: ask an instance once whether it is ready, and say so by the exit code
 
 Examples:
   wallet-rust --data .twinload/pool
@@ -44,6 +46,8 @@ pub struct Options {
 pub enum Command {
     /// Serve.
     Serve(Options),
+    /// Ask the instance at this URL whether it is ready.
+    Check(String),
     /// Print [`HELP`].
     Help,
 }
@@ -72,6 +76,7 @@ impl Command {
                 Long("name") => name = text(&mut parser)?,
                 Long("workers") => workers = Some(text(&mut parser)?),
                 Long("serve") => serve_hot(&text(&mut parser)?)?,
+                Long("check") => return Ok(Self::Check(text(&mut parser)?)),
                 Short('h') | Long("help") => return Ok(Self::Help),
                 other => return Err(flag_fault(other.unexpected())),
             }
@@ -136,7 +141,7 @@ mod tests {
     fn workers_come_from_the_environment_when_no_flag_says_otherwise() {
         let workers = |env| match parse("--data d", env).expect("options") {
             Command::Serve(options) => options.workers,
-            Command::Help => 0,
+            Command::Check(_) | Command::Help => 0,
         };
         assert_eq!((workers(None), workers(Some("2"))), (1, 2));
         assert!(parse("--data d", Some("zero")).expect_err("a fault").contains("WORKERS"));
@@ -158,5 +163,6 @@ mod tests {
             assert!(fault.contains(words) && !fault.contains('\n'), "{line}: {fault}");
         }
         assert_eq!(parse("--help", None), Ok(Command::Help));
+        assert_eq!(parse("--check http://127.0.0.1:1/", None), Ok(Command::Check("http://127.0.0.1:1/".to_owned())));
     }
 }

@@ -42,6 +42,7 @@ type config struct {
 	data   string
 	serve  httpapi.Serve
 	name   string
+	check  string
 }
 
 // run serves until the context ends. It opens the listener, prints its address on stdout, loads the
@@ -53,6 +54,9 @@ func run(ctx context.Context, args []string, stdout io.Writer) error {
 	}
 	if err != nil {
 		return err
+	}
+	if c.check != "" {
+		return check(ctx, c.check)
 	}
 	logger := slog.New(slog.NewJSONHandler(os.Stderr, nil)).With("name", c.name)
 	listener, err := net.Listen("tcp", c.listen)
@@ -119,6 +123,7 @@ func parseFlags(args []string, stdout io.Writer) (config, error) {
 	flags.StringVar(&c.data, "data", "", "directory with userpool.csv and ledger/ (required)")
 	flags.StringVar(&serve, "serve", string(httpapi.ServeAll), "endpoints to serve: hot or all")
 	flags.StringVar(&c.name, "name", "wallet-go", "name of this instance, in logs")
+	flags.StringVar(&c.check, "check", "", "serve nothing: ask an instance's `URL` once whether it is ready, and say so by the exit code")
 	if err := flags.Parse(args); err != nil {
 		if errors.Is(err, flag.ErrHelp) {
 			flags.SetOutput(stdout)
@@ -131,6 +136,8 @@ func parseFlags(args []string, stdout io.Writer) (config, error) {
 	switch {
 	case flags.NArg() > 0:
 		return c, fmt.Errorf("unexpected argument %q; all settings are flags, -h lists them", flags.Arg(0))
+	case c.check != "":
+		return c, nil
 	case c.data == "":
 		return c, errors.New("--data is missing; give the directory with userpool.csv and ledger/")
 	case c.serve != httpapi.ServeHot && c.serve != httpapi.ServeAll:

@@ -1,0 +1,200 @@
+"""The watch against containers that burn load of known size, on a real engine."""
+
+from __future__ import annotations
+
+import queue
+import time
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+from burner import Burner, burner_or_skip
+from forward import tcp_to_unix
+
+from monitor import Monitor, limits, open_sources, window
+from monitor.by_hand import HandMonitor
+from records.clock import NS, Clock
+from records.event import Event
+from records.instance import Instance
+from records.plan import Plan
+from records.plan_file import check_plan
+from records.usage import UsageLine
+
+pytestmark = pytest.mark.slow
+MIB = 1 << 20
+
+
+@pytest.fixture(scope="module")
+def image(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Burner]:
+    with burner_or_skip(tmp_path_factory.mktemp("burn")) as burner:
+        yield burner
+
+
+@pytest.fixture
+def burner(image: Burner) -> Iterator[Burner]:
+    yield image
+    image.remove()
+
+
+@dataclass
+class Seen:
+    """What a watch saw."""
+
+    lines: list[UsageLine]
+    events: list[Event]
+    ways: dict[str, str]
+
+    @property
+    def span(self) -> tuple[int, int]:
+        """All but the first second: a container's first figures may be from before it was up."""
+        return self.lines[1].t_ns, self.lines[-2].t_ns
+
+
+def plan() -> Plan:
+    twin = {
+        "start": "external",
+        "instances": [{"name": "x", "address": "127.0.0.1:9", "serves": ["a"]}],
+    }
+    other = {**twin, "instances": [{"name": "y", "address": "127.0.0.1:8", "serves": ["a"]}]}
+    return check_plan(
+        {"twins": {"go": twin, "rust": other}, "workload": [{"name": "a", "path": "/", "hot": True}]}, "test"
+    )
+
+
+def watch(
+    instances: Sequence[Instance], seconds: float, meanwhile: Callable[[], Any] = lambda: None, *, until: int = 0
+) -> Seen:
+    """Watch for so long, or until there were so many events, and return what was seen."""
+    lines: list[UsageLine] = []
+    events: queue.SimpleQueue[Event] = queue.SimpleQueue()
+    clock = Clock.now()
+    with open_sources(plan(), instances, Path(), clock, events.put) as opened:
+        monitor = Monitor(opened.instances, clock, lines.append, sources=opened.by_name, interval_s=0.5)
+        monitor.start()
+        end = time.monotonic() + seconds
+        meanwhile()
+        while time.monotonic() < end and not (until and events.qsize() >= until):
+            time.sleep(0.05)
+        monitor.stop()
+        ways = dict(opened.ways)
+    return Seen(lines, [events.get() for _ in range(events.qsize())], ways)
+
+
+def test_load_of_known_size_shows_within_two_percent_and_under_a_quarter_limit_as_throttled(burner: Burner) -> None:
+    half = burner.instance("half", burner.start("cpu", "0.5", mem_limit="64m", pids_limit=32), cpus=1.0)
+    capped = burner.start("cpu", "2", nano_cpus=250_000_000, mem_limit="32m")
+    instances = (half, burner.instance("capped", capped, cpus=0.25, memory_limit_bytes=32 * MIB))
+    clocks = tuple(replace(one, name=f"{one.name} by its own clock", watch="process") for one in instances)
+    seen = watch((*instances, *clocks), 6.0)
+    lines, span = seen.lines, seen.span
+    assert seen.ways == {"half": "cgroup files", "capped": "cgroup files"}
+    # The load's size is what its own clock says: on a busy machine it does not get all that it wants.
+    half_cores, capped_cores, half_known, capped_known = (window.cpu_cores(lines, i, *span) for i in range(4))
+    print(f"half {half_cores} (own clock {half_known}), capped {capped_cores} (own clock {capped_known})")
+    assert half_known is not None
+    assert 0.05 < half_known < 0.51
+    assert half_cores == pytest.approx(half_known, rel=0.02)
+    assert window.throttled_ratio(lines, 0, *span) in (None, 0.0)
+    assert capped_known is not None
+    assert 0.05 < capped_known < 0.28
+    assert capped_cores == pytest.approx(capped_known, rel=0.02)
+    assert limits.cpu_ratio(lines, 1, instances[1], *span) == pytest.approx(4 * capped_known, rel=0.02)
+    assert (window.throttled_ratio(lines, 1, *span) or 0.0) > 0.2
+    assert (window.throttled_cores(lines, 1, *span) or 0.0) > 0.02
+    share = limits.memory_ratio(lines, 1, instances[1], *span)
+    assert share is not None
+    assert 0.005 < share < 0.5
+    shown = lines[-1].containers[1]
+    assert shown is not None
+    assert (shown.cpu_limit_cores, shown.memory_limit_bytes) == (0.25, 32 * MIB)
+    assert (shown.processes or 0) >= 1
+    assert (shown.received_bytes, shown.sent_bytes) == (None, None)  # the host's network
+
+
+def test_a_run_by_hand_watches_containers_by_itself(burner: Burner) -> None:
+    lines: list[UsageLine] = []
+    mine = burner.instance("mine", burner.start("cpu", "0.1"))
+    monitor = HandMonitor((mine,), Clock.now(), lines.append)
+    monitor.start()
+    time.sleep(2.2)
+    monitor.stop()
+    assert window.cpu_cores(lines, 0, lines[0].t_ns, lines[-1].t_ns) == pytest.approx(0.1, abs=0.03)
+
+
+def test_a_network_of_its_own_is_counted(burner: Burner) -> None:
+    alone = burner.instance("alone", burner.start("cpu", "0.01", network_mode="none"))
+    shown = watch((alone,), 0.3).lines[-1].containers[0]
+    assert shown is not None
+    assert (shown.received_bytes, shown.sent_bytes) == (0, 0)
+
+
+def test_an_engine_on_another_machine_is_watched_by_its_stream(burner: Burner, monkeypatch: pytest.MonkeyPatch) -> None:
+    with tcp_to_unix(burner.engine.where.removeprefix("unix://")) as address:
+        monkeypatch.setenv("DOCKER_HOST", f"tcp://{address}")
+        watch_by_stream(burner)
+
+
+def watch_by_stream(burner: Burner) -> None:
+    half = burner.instance("half", burner.start("cpu", "0.5", nano_cpus=1_000_000_000, mem_limit="64m"), cpus=1.0)
+    clock = replace(half, name="half by its own clock", watch="process")
+    seen = watch((replace(half, pid=None), clock), 8.5, lambda: (time.sleep(8.0), burner.started[0].kill()))
+    lines = seen.lines
+    assert seen.ways["half"].startswith("the engine's statistics stream")
+    times = [t_ns for t_ns, _ in window.series_of(lines, 0, lambda line: line.cpu_s[0])]
+    streamed, known = (window.cpu_cores(lines, i, times[1], times[-2]) for i in (0, 1))
+    print(f"half {streamed} (own clock {known}) over {(times[-2] - times[1]) / NS:.2f} s")
+    assert known is not None
+    assert streamed == pytest.approx(known, rel=0.05)  # the engine's clock is known to some ms
+    assert window.resolution_s(lines, 0) == pytest.approx(1.0, abs=0.2)
+    shown = lines[-1].containers[0]
+    assert shown is not None
+    assert (shown.cpu_limit_cores, shown.memory_limit_bytes) == (1.0, 64 * MIB)
+    assert MIB // 4 < (lines[-1].memory_bytes[0] or 0) < 64 * MIB
+    assert [(event.kind, event.instance) for event in seen.events] == [("instance-died", "half")]
+
+
+def test_a_container_killed_for_its_memory_is_told_by_name_and_reads_as_a_gap(burner: Burner) -> None:
+    burning = burner.instance("other", burner.start("cpu", "0.05"))
+    container = burner.start("memory", "64", mem_limit="16m", memswap_limit="16m")
+    greedy = burner.instance("greedy", container, memory_limit_bytes=16 * MIB)
+    seen = watch((greedy, burning), 10.0, until=2)
+    assert seen.ways["greedy"] == "cgroup files"
+    assert seen.lines[0].memory_bytes[0] is not None
+    assert seen.lines[-1].memory_bytes[0] is None
+    assert [event.kind for event in seen.events] == ["instance-oom", "instance-died"]
+    assert {event.instance for event in seen.events} == {"greedy"}
+    assert "memory limit of 16 MiB" in seen.events[0].text
+    assert seen.events[1].text == "greedy was killed by SIGKILL (exit code 137)"
+    assert seen.events[1].figures == {"exit_code": 137.0}
+
+
+def test_a_container_that_ended_before_the_watch_stood_is_told_too(burner: Burner) -> None:
+    ended = burner.instance("ended", burner.start("nonsense"))
+    time.sleep(1.0)
+    seen = watch((ended,), 5.0, until=1)
+    assert [event.text for event in seen.events] == ["ended ended with exit code 2"]
+
+
+def test_a_container_that_runs_again_is_told_and_watched_as_its_new_process(burner: Burner) -> None:
+    container = burner.start("cpu", "0.2")
+    seen = watch((burner.instance("again", container),), 6.0, lambda: (time.sleep(1.0), container.restart(timeout=1)))
+    assert [event.kind for event in seen.events] == ["instance-died", "instance-restarted"]
+    cpu_s = [value for value in (line.cpu_s[0] for line in seen.lines) if value is not None]
+    assert cpu_s != sorted(cpu_s)  # it began anew
+    assert window.cpu_cores(seen.lines, 0, *seen.span) is None  # over the restart nothing is known
+    last = seen.lines[-1].t_ns
+    assert window.cpu_cores(seen.lines, 0, last - 2 * NS, last) == pytest.approx(0.2, abs=0.05)
+
+
+def test_a_container_that_someone_kills_is_told_with_its_signal_and_the_others_go_on(burner: Burner) -> None:
+    killed, other = burner.start("cpu", "0.1"), burner.start("cpu", "0.1")
+    instances = (burner.instance("killed", killed), burner.instance("other", other))
+    seen = watch(instances, 3.0, lambda: (time.sleep(1.0), killed.kill()))
+    assert [(event.kind, event.text) for event in seen.events] == [
+        ("instance-died", "killed was killed by SIGKILL (exit code 137)")
+    ]
+    assert seen.lines[-1].cpu_s[0] is None
+    assert seen.lines[-1].containers[0] is None
+    assert window.cpu_cores(seen.lines, 1, *seen.span) == pytest.approx(0.1, abs=0.03)
