@@ -1,6 +1,6 @@
 """The command line: parses, delegates, and turns every end into its exit code.
 
-Exit codes: 0 done (for `gate`, `--check`: passed), 1 the gate failed, 2 bad usage or environment, 3 our own fault,
+Exit codes: 0 done (for `gate`, `audit`, `--check`: passed), 1 not passed, 2 bad usage or environment, 3 our own fault,
 130 interrupted.
 """
 
@@ -95,6 +95,8 @@ def parser() -> argparse.ArgumentParser:
     run.add_argument("--no-gate", action="store_true", help="load without comparing first; every report says so")
     report = verb("report", "draw a run's report again, from its folder alone", "report_command:report")
     report.add_argument("run", metavar="RUN", help="a run folder, such as runs/latest")
+    audit = verb("audit", "is every byte as sealed, does every figure follow from the lines?", "audit_command:audit")
+    audit.add_argument("run", metavar="RUN", help="a run folder, such as runs/latest")
     return top
 
 
