@@ -265,6 +265,21 @@ class SearchPlan(_Section):
     time_limit_s: float = Field(default=360.0, gt=0)
 
 
+class CostPlan(_Section):
+    """`[cost]`: what a fleet of each twin costs a year, at `fleet_rate_rps` by sweep; without rates nothing is said.
+
+    head_room: the share of capacity kept free; vcpus_per_instance: the size of the fleet's instances, left out: the
+    twin's allotment, as measured. The default price is the published case's.
+    """
+
+    price_per_vcpu_hour: float = Field(default=0.0856, gt=0)
+    currency: str = Field(default="USD", min_length=1, max_length=8)
+    fleet_rate_rps: dict[str, Annotated[float, Field(gt=0)]] = Field(default_factory=dict)
+    head_room: float = Field(default=0.3, ge=0, lt=1)
+    minimum_instances: int = Field(default=2, ge=1, le=100_000)
+    vcpus_per_instance: float | None = Field(default=None, gt=0)
+
+
 class ShadowCase(_Section):
     """`[[shadow.case]]`: requests that the gate adds to the workload's own: edges, faults, special users.
 
@@ -302,6 +317,7 @@ class Plan(_Section):
     stages: StagesPlan = StagesPlan()
     slo: SloPlan = SloPlan()
     search: SearchPlan = SearchPlan()
+    cost: CostPlan = CostPlan()
     shadow: ShadowPlan = ShadowPlan()
 
     @property

@@ -54,7 +54,7 @@ def test_every_key_is_shown_in_its_own_section() -> None:
     assert set(tree["twins"]["go"]) == keys_of(TwinPlan)
     assert set(tree["twins"]["go"]["instances"][0]) == keys_of(InstancePlan)
     assert set(tree["stages"]) == keys_of(StagesPlan)
-    for section in ("pool", "swarm", "slo", "search", "shadow"):
+    for section in ("pool", "swarm", "slo", "search", "cost", "shadow"):
         (model,) = models_in(Plan.model_fields[section].annotation)
         assert set(tree[section]) == keys_of(model), section
     lists = {
