@@ -280,6 +280,21 @@ class CostPlan(_Section):
     vcpus_per_instance: float | None = Field(default=None, gt=0)
 
 
+class ComparePlan(_Section):
+    """`[compare]`: the worst allowed ratio new ÷ base of each figure, for `twinload compare`; left out: not judged.
+
+    capacity and saturation are floors, the others ceilings. `of` names whose figures are held against them: each twin's
+    own, or the ratio candidate ÷ baseline, in which a good or bad day of the machine cancels.
+    """
+
+    of: list[Literal["baseline", "candidate", "ratio"]] = Field(default=["ratio"], min_length=1)
+    capacity: float | None = Field(default=None, gt=0, le=1)
+    saturation: float | None = Field(default=None, gt=0, le=1)
+    p99: float | None = Field(default=None, ge=1)
+    cpu_s_per_1k: float | None = Field(default=None, ge=1)
+    memory: float | None = Field(default=None, ge=1)
+
+
 class ShadowCase(_Section):
     """`[[shadow.case]]`: requests that the gate adds to the workload's own: edges, faults, special users.
 
@@ -318,6 +333,7 @@ class Plan(_Section):
     slo: SloPlan = SloPlan()
     search: SearchPlan = SearchPlan()
     cost: CostPlan = CostPlan()
+    compare: ComparePlan = ComparePlan()
     shadow: ShadowPlan = ShadowPlan()
 
     @property

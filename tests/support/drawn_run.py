@@ -95,6 +95,7 @@ def plan_for(drawn: Drawn) -> Plan:
             "workload": [*entries, {"name": "transactions", "path": "/t/{user_id}", "weight": 10.0}],
             "swarm": {"cpu_set": [1], "spawn_rate": 64_000.0, "sender": sender_of(drawn)},
             "cost": drawn.cost,
+            "compare": {"capacity": 0.9, "saturation": 0.9, "cpu_s_per_1k": 1.1, "memory": 1.25},
             "search": {"pairs": max(1, len(drawn.order) // 2)},
             "stages": {"kind": "steps", "rates_rps": list(drawn.rates_rps)},
             "engine": {"coalesce_us": drawn.coalesce_us, "send_lag_p99_ms": 5.0, "connections": 64},
