@@ -6,6 +6,7 @@ from typing import Final
 
 from analysis.cost import CostSummary, Estimate, Fleet, Saving
 from analysis.findings import Findings
+from analysis.ratio import Bound
 from analysis.report.words import UNKNOWN, number
 
 COST_HEAD: Final = ("fleet", "instances", "of vCPU", "vCPU", "money a year", "decided by", "before rounding up")
@@ -22,8 +23,11 @@ def cost_line(findings: Findings, cost: CostSummary | None) -> str:
         return f"Cost: unknown; {'; '.join(cost.missing)}."
     rates = " and ".join(f"{name} at {number(rate)} /s" for name, rate in cost.fleet_rate_rps.items())
     fleets = f"{_count(baseline.instances)} → {_count(candidate.instances)} instances"
-    money = f"{_spread(cost.saved.money_per_year)} {cost.currency} a year and {_spread(cost.saved.vcpus)} vCPU"
-    return f"Cost: {findings.label(findings.candidate)} saves {money}: {fleets} for {rates}, by {sizing_text(cost)}."
+    saves = cost.saved.money_per_year.value >= 0
+    money, vcpus = (one if saves else _turned(one) for one in (cost.saved.money_per_year, cost.saved.vcpus))
+    told = f"{_spread(money)} {cost.currency} a year and {_spread(vcpus)} vCPU{'' if saves else ' more'}"
+    verb = f"{findings.label(findings.candidate)} {'saves' if saves else 'costs'}"
+    return f"Cost: {verb} {told}: {fleets} for {rates}, by {sizing_text(cost)}."
 
 
 def sizing_text(cost: CostSummary) -> str:
@@ -68,6 +72,13 @@ def _saved_row(saved: Saving | None, currency: str) -> tuple[str, ...]:
         return ("saved", *[UNKNOWN] * 6)
     money = f"{_spread(saved.money_per_year)} {currency}"
     return ("saved", _spread(saved.instances), "", _spread(saved.vcpus), money, "", "")
+
+
+def _turned(estimate: Estimate) -> Estimate:
+    """Return what is saved as what is paid more."""
+    turned: dict[Bound | None, Bound | None] = {"at_least": "at_most", "at_most": "at_least", None: None}
+    lo, hi = (None if end is None else -end for end in (estimate.hi, estimate.lo))
+    return Estimate(-estimate.value, lo, hi, estimate.interval, turned[estimate.bound])
 
 
 def _count(estimate: Estimate) -> str:

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import math
 
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from analysis.cost import Demand, DoesNotFit, Estimate, Fleet, Room, fleet_of, saving_of
+from analysis.intervals import mean_interval
 from records.plan import CostPlan
 
 MIB = float(1 << 20)
@@ -144,6 +146,29 @@ def test_twins_on_instances_of_different_size_are_compared_by_vcpu() -> None:
     assert saving is not None
     assert saving.vcpus.value == 40 - 13
     assert (saving.vcpus.lo, saving.vcpus.hi) == (40 - 12.5 - 1, 40 - 12.5 + 4)
+
+
+def test_intervals_hold_what_is_true_at_least_as_often_as_they_say() -> None:
+    seed, runs, blocks = 20_261_122, 600, 5
+    rng = np.random.default_rng(seed)
+
+    def drawn(capacities: tuple[float, float]) -> tuple[Fleet, float]:
+        fleets, demands = (85_000.0, 105_000.0), []
+        for fleet_rps, rps in zip(fleets, capacities, strict=True):
+            found = mean_interval((rps * (1 + 0.03 * rng.standard_normal(blocks))).tolist())
+            assert found is not None
+            demands.append(demand(fleet_rps, Estimate(found.value, found.lo, found.hi, found.kind)))
+        return fleet_of(demands, FLAT), sum(rate / rps for rate, rps in zip(fleets, capacities, strict=True))
+
+    held = {"need": 0, "saving": 0}
+    for _ in range(runs):
+        (base, base_need), (cand, cand_need) = drawn((500.0, 400.0)), drawn((900.0, 800.0))
+        saving = saving_of(base, cand, FLAT)
+        assert saving is not None
+        held["need"] += (base.need.lo or 0) <= base_need <= (base.need.hi or math.inf)
+        apart = math.ceil(base_need) - math.ceil(cand_need)
+        held["saving"] += (saving.instances.lo or 0) <= apart <= (saving.instances.hi or math.inf)
+    assert min(held.values()) / runs >= 0.95, f"seed {seed}: {held} of {runs}"
 
 
 needs = st.floats(0.2, 500).flatmap(lambda v: st.tuples(st.just(v), st.floats(0.1, 1.0), st.floats(1.0, 3.0)))

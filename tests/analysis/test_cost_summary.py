@@ -55,6 +55,14 @@ def test_every_report_tells_the_saving_and_what_it_assumes(find_drawn: FindDrawn
         assert text in notes
 
 
+def test_a_candidate_that_needs_more_is_said_to_cost_more(find_drawn: FindDrawn) -> None:
+    knees = {("go", "balance"): 800.0, ("rust", "balance"): 400.0}
+    changes = {"knees_rps": knees, "endpoints": ("balance",), "factors": (1.0,) * 4}
+    findings = find_drawn(cost={**COST, "fleet_rate_rps": {"balance": 5_600.0}}, **changes)
+    line = cost_line(findings, summarise(findings).cost)
+    assert line.startswith("Cost: Rust costs 7,499 (7,499 to 7,499) USD a year and 10 (10 to 10) vCPU more: 10 → 20")
+
+
 def test_without_a_fleet_rate_there_is_no_money(find_drawn: FindDrawn) -> None:
     findings = find_drawn()
     assert summarise(findings).cost is None
