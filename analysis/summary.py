@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from analysis import setting
+from analysis.cost_summary import cost_of
 from analysis.curve import CurvePoint, quantiles_of
 from analysis.findings import Bodies, Findings
 from analysis.intervals import Interval
@@ -26,6 +27,10 @@ from analysis.summary_schema import (
 
 def summarise(findings: Findings) -> Summary:
     """Return the summary of a run's findings."""
+    twins = {
+        twin: {endpoint: _endpoint(findings, twin, endpoint) for endpoint in findings.endpoints}
+        for twin in findings.twins
+    }
     return Summary(
         schema=SCHEMA,
         run=_provenance(findings),
@@ -35,14 +40,12 @@ def summarise(findings: Findings) -> Summary:
             PublishedSummary(p.figure, p.what, p.endpoint, p.scope, p.unit, p.baseline, p.candidate, p.ratio, SOURCE)
             for p in PUBLISHED
         ),
-        twins={
-            twin: {endpoint: _endpoint(findings, twin, endpoint) for endpoint in findings.endpoints}
-            for twin in findings.twins
-        },
+        twins=twins,
         ratios={
             endpoint: RatioSummary(r.saturation, None, r.p99, r.cpu_s_per_1k, r.memory)
             for endpoint, r in findings.ratios.items()
         },
+        cost=cost_of(findings, twins),
     )
 
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Final
 
+from analysis.cost import CostSummary
 from analysis.findings import Bodies
 from analysis.ratio import Ratio
 from records.manifest import GateRecord, HostFacts, PoolFacts
@@ -193,7 +194,7 @@ class PublishedSummary:
 
 @dataclass(frozen=True, slots=True)
 class Summary:
-    """The whole of `summary.json`; `twins` by twin and endpoint, `ratios` by endpoint."""
+    """The whole of `summary.json`; `twins` by twin and endpoint, `ratios` by endpoint, `cost` null without a fleet."""
 
     schema: int
     run: Provenance
@@ -202,4 +203,4 @@ class Summary:
     published: tuple[PublishedSummary, ...]
     twins: dict[str, dict[str, EndpointSummary]]
     ratios: dict[str, RatioSummary]
-    cost: None = None
+    cost: CostSummary | None = None

@@ -296,6 +296,36 @@ class SearchPlan(_Section):
     time_limit_s: float = Field(default=360.0, gt=0)
 
 
+class CostPlan(_Section):
+    """`[cost]`: what a fleet of each twin costs a year, at `fleet_rate_rps` by sweep; without rates nothing is said.
+
+    head_room: the share of capacity kept free; vcpus_per_instance: the size of the fleet's instances, left out: the
+    twin's allotment, as measured. The default price is the published case's.
+    """
+
+    price_per_vcpu_hour: float = Field(default=0.0856, gt=0)
+    currency: str = Field(default="USD", min_length=1, max_length=8)
+    fleet_rate_rps: dict[str, Annotated[float, Field(gt=0)]] = Field(default_factory=dict)
+    head_room: float = Field(default=0.3, ge=0, lt=1)
+    minimum_instances: int = Field(default=2, ge=1, le=100_000)
+    vcpus_per_instance: float | None = Field(default=None, gt=0)
+
+
+class ComparePlan(_Section):
+    """`[compare]`: the worst allowed ratio new ÷ base of each figure, for `twinload compare`; left out: not judged.
+
+    capacity and saturation are floors, the others ceilings. `of` names whose figures are held against them: each twin's
+    own, or the ratio candidate ÷ baseline, in which a good or bad day of the machine cancels.
+    """
+
+    of: list[Literal["baseline", "candidate", "ratio"]] = Field(default=["ratio"], min_length=1)
+    capacity: float | None = Field(default=None, gt=0, le=1)
+    saturation: float | None = Field(default=None, gt=0, le=1)
+    p99: float | None = Field(default=None, ge=1)
+    cpu_s_per_1k: float | None = Field(default=None, ge=1)
+    memory: float | None = Field(default=None, ge=1)
+
+
 class ShadowCase(_Section):
     """`[[shadow.case]]`: requests that the gate adds to the workload's own: edges, faults, special users.
 
@@ -335,6 +365,8 @@ class Plan(_Section):
     stages: StagesPlan = StagesPlan()
     slo: SloPlan = SloPlan()
     search: SearchPlan = SearchPlan()
+    cost: CostPlan = CostPlan()
+    compare: ComparePlan = ComparePlan()
     shadow: ShadowPlan = ShadowPlan()
 
     @property

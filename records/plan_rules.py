@@ -213,6 +213,16 @@ def _loop(plan: Plan) -> Iterator[Fault]:
         )  # fmt: skip
 
 
+def _cost(plan: Plan) -> Iterator[Fault]:
+    """A fleet's rates are those of sweeps, for only they are measured; the mix holds the others' requests already."""
+    for name, rate_rps in plan.cost.fleet_rate_rps.items():
+        if name not in plan.sweeps:
+            known = ", ".join(plan.sweeps) or "none"
+            yield Fault(f"cost.fleet_rate_rps.{name}", f"{rate_rps:g}", f"nothing sweeps it; there are: {known}")
+    if "mix" in plan.cost.fleet_rate_rps and len(plan.cost.fleet_rate_rps) > 1:
+        yield Fault("cost.fleet_rate_rps.mix", "", "the mix holds the other entries' requests: give it alone, or them")
+
+
 def planned_rates(stages: StagesPlan, swarm: SwarmPlan) -> tuple[tuple[str, float, int | None, int], ...]:
     """Return (name, rate_rps, users, warmup_s) of the stages a plan fixes; () where rates are found or set live."""
     if stages.kind == "ramp" and stages.from_rps and stages.to_rps and stages.steps:
@@ -267,6 +277,7 @@ _RULES: Final[tuple[tuple[Callable[[Plan], Iterator[Fault]], tuple[str, ...]], .
         _loop,
         ("stages.*", "stages.list.*.users", "stages.list.*.warmup_s", "swarm.sender", "swarm.processes", "engine.*"),
     ),
+    (_cost, ("workload.*.name", "workload.*.hot", "stages.mix", "cost.fleet_rate_rps.*")),
     (_cores, ()),
     (_alike, ("twins.*.start", "twins.*.cpu_set.*", "twins.*.cpus", "twins.*.memory")),
     (faults_of_compose, ("twins.*.start", "twins.*.*", "twins.*.instances.*.*", "compose.*")),

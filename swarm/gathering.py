@@ -118,6 +118,7 @@ class Gathering:
         self._written = start_second
         self._cut_second: int | None = None
         self._why: dict[int, list[str]] = {stage.id: [] for stage in stages}
+        self._cut_short: set[int] = set()
         self._open = list(stages)
 
     @property
@@ -175,7 +176,9 @@ class Gathering:
         self._open = [stage for stage in self._open if self._begins(stage) <= second]
         for stage in self._open:
             if self._begins(stage) + stage.length_s > second:
-                self._why[stage.id].append(why)
+                self._cut_short.add(stage.id)
+                if not stage.live:  # that one ends when a person ends it
+                    self._why[stage.id].append(why)
 
     def seconds(self) -> tuple[Second, ...]:
         """Return the seconds that became whole since the last call, in order; those of a stage's plan even if empty."""
@@ -211,7 +214,7 @@ class Gathering:
         return StageLine(
             t_ns=now_ns, utc=self._clock.utc(now_ns), stage=stage, sender=self._sender.name, seats=self._sender.seats,
             start_second=self._begins(stage), offered=offered, sent=counts.sent, done=counts.done,
-            failed=counts.failed, dropped=counts.dropped, complete=not why, why=why,
+            failed=counts.failed, dropped=counts.dropped, complete=not why and stage.id not in self._cut_short, why=why,
             proof=self._proof(stage, counts),
         )  # fmt: skip
 

@@ -20,6 +20,7 @@ from locust.runners import LocalRunner, MasterRunner, Runner, WorkerRunner
 
 import logging
 import os
+import signal
 import sys
 import time
 from collections.abc import Callable, Mapping
@@ -122,6 +123,8 @@ class Swarm:
             sys.stderr.write(fault + "\n")
             raise SystemExit(BAD_USAGE)
         if self.headless:
+            # Locust hears of SIGTERM only when a shape's run is over; until then it ends the run as SIGINT does.
+            gevent.signal_handler(signal.SIGTERM, os.kill, os.getpid(), signal.SIGINT)
             self.hand_over()
         gevent.get_hub().loop.update_now()  # reading took seconds: Locust's --run-time shall count from now
 

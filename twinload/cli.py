@@ -1,7 +1,7 @@
 """The command line: parses, delegates, and turns every end into its exit code.
 
-Exit codes: 0 done (for `gate`, `--check`: passed), 1 the gate failed, 2 bad usage or environment, 3 our own fault,
-130 interrupted.
+Exit codes: 0 done (for `gate`, `audit`, `compare`, `--check`: passed), 1 not passed, 2 bad usage or environment,
+3 our own fault, 130 interrupted.
 """
 
 from __future__ import annotations
@@ -28,6 +28,7 @@ examples:
   twinload run --quick                      the same in about a minute, for a first look
   twinload run --set stages.kind=steps --set stages.rates_rps=[200,400,800]
   twinload init mine && twinload check --plan mine/twinload.toml
+  twinload compare runs/last runs/latest --anyway commit --out compare
   twinload up && locust                     both twins up, then by hand in the web UI
 """
 
@@ -95,8 +96,21 @@ def parser() -> argparse.ArgumentParser:
     run = verb("run", "the whole job: gate, load, report", "run_command:run")
     run.add_argument("--quick", action="store_true", help="one pair, short stages: a first look, no interval")
     run.add_argument("--no-gate", action="store_true", help="load without comparing first; every report says so")
+    run.add_argument("--check", action="store_true", help="exit code 1 unless all that was asked of the run holds")
+    run.add_argument("--baseline", metavar="RUN", help="hold the run against this earlier one when it is done")
     report = verb("report", "draw a run's report again, from its folder alone", "report_command:report")
     report.add_argument("run", metavar="RUN", help="a run folder, such as runs/latest")
+    audit = verb("audit", "is every byte as sealed, does every figure follow from the lines?", "audit_command:audit")
+    audit.add_argument("run", metavar="RUN", help="a run folder, such as runs/latest")
+    compare = verb("compare", "hold runs against an earlier one, by the plan", "compare_command:compare_runs")
+    compare.add_argument("base", metavar="BASE", help="the run to compare with")
+    compare.add_argument("new", nargs="+", metavar="NEW", help="the runs to judge")
+    compare.add_argument("--out", metavar="DIR", help="also write compare.json, compare.md and junit.xml there")
+    for one in (run, compare):
+        one.add_argument(
+            "--anyway", action="append", default=[], choices=("commit", "versions", "hostname", "kernel"),
+            help="compare although this differs (again for another)",
+        )  # fmt: skip
     return top
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import json
 import os
 import queue
 import secrets
@@ -14,6 +15,8 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
+from analysis.compare import Outcome
+from analysis.report.compare import overall
 from clusters import Clusters, fetch_counters, start_clusters
 from monitor import Monitor, MonitorError, Sources, open_sources
 from records import provenance
@@ -24,9 +27,10 @@ from records.instance import Instance
 from records.manifest import SCHEMA, GateRecord, Manifest
 from records.plan import Plan
 from records.plan_file import masked_argv, plan_digest, plan_tree
-from records.run_folder import RunWriter, point_latest, run_id
+from records.run_folder import REPORT, RunWriter, point_latest, run_id, seal
 from shadow.fingerprint import programs_of
 from twinload.campaign import Campaign
+from twinload.compare_command import hold_against, refuse_unlike, tell, write_comparison
 from twinload.context import Context
 from twinload.errors import BadEnvironment, Ended, GateFailed, Interrupted, OwnFault
 from twinload.gate_command import ensure_gate
@@ -39,6 +43,7 @@ from twinload.signals import orderly_end
 from userpool import Pool
 
 _QUICK = ("search.pairs=1", "search.time_limit_s=60.0", "stages.fractions=[0.2, 0.5, 0.8, 1.2]", "stages.probe_s=2")
+COMPARED = "compare"  # folder in a run's folder
 GENERATOR, HOST = "generator", "host"
 
 
@@ -63,19 +68,43 @@ class _Job:
 
 
 def run(context: Context, options: argparse.Namespace) -> int:
-    """Do the whole job; 0 when it was done, whatever the figures say."""
+    """Do the whole job; 0 when it was done, whatever the figures say, unless `--check` asks."""
     quick = _QUICK if options.quick else ()
     plan = context.fitting_plan(*quick)
     _check_runs(context.runs)
     raise_descriptors()
     pool = ensure_pool(plan, context.root, context.talk.say)
     job = _Job(context, plan, (*quick, *context.sets), options.no_gate)
+    earlier = None if options.baseline is None else Path(options.baseline).resolve()
+    if earlier is not None:
+        refuse_unlike(earlier, _manifest(job, "this run", pool, None, (), Clock.now()), options.anyway)
     with start_clusters(plan, context.root, say=context.talk.say) as clusters:
         if plan.swarm.cpu_set:
             os.sched_setaffinity(0, plan.swarm.cpu_set)  # gate and watch must not run on the twins' cores
         gate = _gate(job, pool, clusters)
-        _load(job, pool, clusters, gate)
-    return 0
+        folder = _load(job, pool, clusters, gate)
+    held = None if earlier is None else _hold(context, earlier, folder)
+    return 1 if options.check and not _holds(folder, held) else 0
+
+
+def _hold(context: Context, earlier: Path, folder: Path) -> Outcome:
+    """Hold the run against an earlier one and keep the comparison beside its report, under the same seal."""
+    comparisons = hold_against(earlier, [folder])
+    write_comparison(folder / COMPARED, comparisons)
+    seal(folder)
+    if not context.as_json:  # stdout has the summary's document then, and holds one alone
+        tell(context, comparisons)
+    found = overall(comparisons)
+    context.talk.say(f"against {earlier.name}: {found.upper()}; {folder / COMPARED}")
+    return found
+
+
+def _holds(folder: Path, held: Outcome | None) -> bool:
+    """Say whether all that was asked holds: the comparison, and the run's verdict; what nobody decided does not."""
+    verdict = json.loads((folder / REPORT / "summary.json").read_bytes())["verdict"]
+    if verdict is None:
+        return held == "pass"
+    return held in (None, "pass") and verdict["value"] == "PASS"
 
 
 def _gate(job: _Job, pool: Pool, clusters: Clusters) -> GateRecord:
@@ -88,8 +117,8 @@ def _gate(job: _Job, pool: Pool, clusters: Clusters) -> GateRecord:
     return record
 
 
-def _load(job: _Job, pool: Pool, clusters: Clusters, gate: GateRecord) -> None:
-    """Send the load and write the run folder; then the report, of what there is."""
+def _load(job: _Job, pool: Pool, clusters: Clusters, gate: GateRecord) -> Path:
+    """Send the load and write the run folder; then the report, of what there is. Return the folder."""
     clock, told = Clock.now(), Told()
     watched = _watched(clusters.instances, job.plan)
     try:
@@ -100,10 +129,10 @@ def _load(job: _Job, pool: Pool, clusters: Clusters, gate: GateRecord) -> None:
         for way in dict.fromkeys(sources.ways.values()):
             names = ", ".join(name for name, one in sources.ways.items() if one == way)
             job.context.talk.say(f"CPU and memory of {names}: {way}")
-        _load_watched(job, pool, clusters, gate, Watch(clock, sources, told))
+        return _load_watched(job, pool, clusters, gate, Watch(clock, sources, told))
 
 
-def _load_watched(job: _Job, pool: Pool, clusters: Clusters, gate: GateRecord, watch: Watch) -> None:
+def _load_watched(job: _Job, pool: Pool, clusters: Clusters, gate: GateRecord, watch: Watch) -> Path:
     context, plan, clock, instances = job.context, job.plan, watch.clock, watch.sources.instances
     folder = _run_folder(context.runs, plan.label, clock)
     with RunWriter(folder, _manifest(job, folder.name, pool, gate, instances, clock)) as writer:
@@ -124,6 +153,7 @@ def _load_watched(job: _Job, pool: Pool, clusters: Clusters, gate: GateRecord, w
     if ended is not None:
         ended.add_note(f"what was measured until then is in {folder}, its report is marked partial")
         raise ended
+    return folder
 
 
 def _ending(context: Context, drive: Callable[[], None]) -> Ended | None:
@@ -175,7 +205,7 @@ def _watched(targets: Sequence[Instance], plan: Plan) -> tuple[Instance, ...]:
 
 
 def _manifest(
-    job: _Job, run_id: str, pool: Pool, gate: GateRecord, instances: tuple[Instance, ...], clock: Clock
+    job: _Job, run_id: str, pool: Pool, gate: GateRecord | None, instances: tuple[Instance, ...], clock: Clock
 ) -> Manifest:
     plan, root = job.plan, job.context.root
     commit, dirty = provenance.commit()

@@ -7,6 +7,7 @@ from typing import Final
 
 from analysis.findings import Findings
 from analysis.published import SOURCE
+from analysis.report.cost import COST_HEAD, cost_line, cost_notes, cost_rows
 from analysis.report.proof import PROOF_HEAD, proof_rows, proof_text
 from analysis.report.words import UNKNOWN, StageRow, headline_rows, missing, stage_rows, terms
 from analysis.summary_schema import Provenance, Summary
@@ -30,7 +31,9 @@ def markdown_of(findings: Findings, summary: Summary) -> str:
         f"# {candidate} against {baseline}: {escape(summary.run.run_id)}{' (partial)' if summary.run.partial else ''}",
         *[f"> {escape(text)}" for text in missing(findings, summary)],
         table(head, ratios),
+        escape(cost_line(findings, summary.cost)),
         f"{terms(findings) or 'No times were measured.'} Published figures: {SOURCE}.",
+        *_cost(findings, summary),
         _counts(rows, terms(findings)),
         table(_STAGE_HEAD, [_stage(row) for row in rows]),
         *([f"## The generator's own proof\n\n{proof_text(findings)} {terms(findings)}"] if rows else []),
@@ -38,6 +41,13 @@ def markdown_of(findings: Findings, summary: Summary) -> str:
         _provenance(summary.run),
     ]
     return "\n\n".join(part for part in parts if part) + "\n"
+
+
+def _cost(findings: Findings, summary: Summary) -> tuple[str, ...]:
+    if summary.cost is None:
+        return ()
+    notes = "\n".join(f"- {escape(text)}" for text in cost_notes(summary.cost))
+    return ("## What it costs", table(COST_HEAD, cost_rows(findings, summary.cost)), notes)
 
 
 def table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:

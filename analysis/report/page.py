@@ -12,6 +12,7 @@ import jinja2
 from analysis.findings import Findings
 from analysis.plots import style
 from analysis.published import SOURCE
+from analysis.report.cost import COST_HEAD, cost_line, cost_notes, cost_rows
 from analysis.report.proof import PROOF_HEAD, PROOF_NUMBERS, proof_rows, proof_text
 from analysis.report.words import headline_rows, missing, stage_rows, terms
 from analysis.summary_schema import Summary
@@ -40,6 +41,10 @@ def page_of(findings: Findings, summary: Summary, pictures: Mapping[str, bytes])
         candidate=findings.label(findings.candidate),
         notes=missing(findings, summary),
         headline=headline_rows(findings),
+        cost_line=cost_line(findings, summary.cost),
+        cost_head=COST_HEAD,
+        cost=cost_rows(findings, summary.cost),
+        cost_notes=cost_notes(summary.cost),
         stages=stage_rows(findings),
         events=findings.run.events,
         terms=terms(findings),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+from collections.abc import Mapping
 from pathlib import Path
 
 import msgspec
@@ -50,8 +51,12 @@ def write_report(run: Path) -> Summary:
 def files_of(findings: Findings, summary: Summary) -> dict[str, bytes]:
     """Return the bytes of all eleven files by name; equal findings give equal bytes."""
     pictures = {name: plots.png_of(name, findings) for name in plots.PICTURES}
+    return {**pictures, **texts_of(findings, summary, pictures)}
+
+
+def texts_of(findings: Findings, summary: Summary, pictures: Mapping[str, bytes]) -> dict[str, bytes]:
+    """Return the bytes of the four texts by name; the page holds the pictures (PNG by name) as they are given."""
     return {
-        **pictures,
         "index.html": page_of(findings, summary, pictures).encode(),
         "summary.json": msgspec.json.format(msgspec.json.encode(summary), indent=1) + b"\n",
         "summary.md": markdown_of(findings, summary).encode(),

@@ -149,3 +149,15 @@ def test_an_external_twin_need_not_be_like_one_that_is_started() -> None:
     changed = tree()
     changed["twins"]["rust"] |= {"start": "external", "memory": "8GiB", "cpu_set": [], "cpus": 4.0}
     assert check_plan(changed, "plan").twins["rust"].cpus == 4.0
+
+
+def test_a_fleet_is_sized_for_what_is_swept_and_never_twice() -> None:
+    changed = tree()
+    changed["cost"]["fleet_rate_rps"] = {"transactions": 100.0}
+    text = fault_texts(changed)
+    assert "cost.fleet_rate_rps.transactions = 100: nothing sweeps it; there are: balance, statistics" in text
+    changed["stages"]["mix"] = True
+    changed["cost"]["fleet_rate_rps"] = {"mix": 100.0, "balance": 50.0}
+    assert "the mix holds the other entries' requests" in fault_texts(changed)
+    changed["cost"]["fleet_rate_rps"] = {"mix": 100.0}
+    assert check_plan(changed, "plan").cost.fleet_rate_rps == {"mix": 100.0}

@@ -15,7 +15,7 @@ from records.plan import InstancePlan, Plan, ShadowPlan, StagesPlan, TwinPlan
 from records.plan_file import check_plan
 
 TEXT = (Path(__file__).parents[2] / "twinload.toml").read_text(encoding="utf-8")
-COMMENTED = re.compile(r"^# (?=(?:[a-z_]+ = |\[\[))", re.MULTILINE)
+COMMENTED = re.compile(r"^# (?=(?:[a-z0-9_]+ = |\[\[))", re.MULTILINE)
 
 
 def models_in(annotation: Any) -> Iterator[type[BaseModel]]:
@@ -54,7 +54,7 @@ def test_every_key_is_shown_in_its_own_section() -> None:
     assert set(tree["twins"]["go"]) == keys_of(TwinPlan)
     assert set(tree["twins"]["go"]["instances"][0]) == keys_of(InstancePlan)
     assert set(tree["stages"]) == keys_of(StagesPlan)
-    for section in ("pool", "watch", "swarm", "slo", "search", "shadow"):
+    for section in ("pool", "watch", "swarm", "slo", "search", "cost", "compare", "shadow"):
         (model,) = models_in(Plan.model_fields[section].annotation)
         assert set(tree[section]) == keys_of(model), section
     lists = {

@@ -71,6 +71,7 @@ class Drawn:
     told: bool = True  # whether seconds and lines hold what a native sender tells of itself
     counters_s: int | None = None  # the monotonic second in which the targets' counters were read
     memory_grows_s: tuple[int, ...] = ()  # each of these seconds adds 1 MiB to every instance of `go`
+    cost: dict[str, Any] = field(default_factory=dict)  # the plan's section
     judged: bool = False
     cut_after: int | None = None  # write only the first stages
 
@@ -93,6 +94,8 @@ def plan_for(drawn: Drawn) -> Plan:
             "schema": 1, "label": "drawn", "twins": {"go": twin("go", 18_100), "rust": twin("rust", 18_200)},
             "workload": [*entries, {"name": "transactions", "path": "/t/{user_id}", "weight": 10.0}],
             "swarm": {"cpu_set": [1], "spawn_rate": 64_000.0, "sender": sender_of(drawn)},
+            "cost": drawn.cost,
+            "compare": {"capacity": 0.9, "saturation": 0.9, "cpu_s_per_1k": 1.1, "memory": 1.25},
             "search": {"pairs": max(1, len(drawn.order) // 2)},
             "stages": {"kind": "steps", "rates_rps": list(drawn.rates_rps)},
             "engine": {"coalesce_us": drawn.coalesce_us, "send_lag_p99_ms": 5.0, "connections": 64},

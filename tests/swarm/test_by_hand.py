@@ -85,12 +85,20 @@ def broken_recorder(project: Project) -> Ended:
 
 
 def interrupted(project: Project) -> Ended:
+    return ended_by(signal.SIGINT, project)
+
+
+def terminated(project: Project) -> Ended:
+    return ended_by(signal.SIGTERM, project)
+
+
+def ended_by(number: signal.Signals, project: Project) -> Ended:
     child = project.start("--headless", "--only-summary", "--rates", "50", "--measure-s", "60")
     seconds = project.folder / "runs" / "latest" / "seconds.jsonl"
     until = time.monotonic() + 30
     while time.monotonic() < until and not (seconds.exists() and seconds.read_text().count("\n") >= 2):
         time.sleep(0.1)
-    os.kill(child.pid, signal.SIGINT)
+    os.kill(child.pid, number)
     out, err = child.communicate(timeout=30)
     return Ended(project, child.returncode, out, err)
 
@@ -126,7 +134,7 @@ SCENARIOS = {
     **{
         scenario.__name__: scenario
         for scenario in (
-            two_processes, headless, master_and_worker, interrupted, failing, broken_recorder, no_targets,
+            two_processes, headless, master_and_worker, interrupted, terminated, failing, broken_recorder, no_targets,
             no_good_answer,
         )
     },
@@ -218,8 +226,11 @@ def test_a_recorder_that_raises_ends_the_run_with_code_3(ended: Callable[..., En
     assert run.project.reader().events()[-1].kind == "failed"
 
 
-def test_an_interrupt_keeps_what_was_counted_and_ends_with_code_130(ended: Callable[..., Ended]) -> None:
-    run = ended(interrupted)
+@pytest.mark.parametrize("scenario", [interrupted, terminated], ids=["SIGINT", "SIGTERM"])
+def test_an_interrupt_keeps_what_was_counted_and_ends_with_code_130(
+    ended: Callable[..., Ended], scenario: Callable[[Project], Ended]
+) -> None:
+    run = ended(scenario)
     assert run.code == 130, run.err
     assert_exact(run.project)
     (line,) = run.project.reader().stages()
