@@ -15,7 +15,8 @@ def body_hash(body: bytes) -> int:
 def is_plain_path(path: object, /) -> bool:
     """Return whether a path is a target as it stands.
 
-    It is text that begins with one slash, holds ASCII letters, digits and /-._~?&=:,@!$'()*+ alone, and ends with no question mark.
+    It is text that begins with one slash, holds ASCII letters, digits and /-._~?&=:,@!$'()*+ alone, and ends with no
+    question mark.
     """
 
 class Pool:

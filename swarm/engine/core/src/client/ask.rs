@@ -246,7 +246,24 @@ mod tests {
         }
     }
 
+    #[test]
+    fn a_plain_path_begins_with_one_slash_and_holds_nothing_to_rewrite() {
+        for path in ["/", "/a", "/a//b?c=d&e", "/~a.b-c_d/:@!$'()*+,="] {
+            assert!(is_plain_path(path), "{path}");
+        }
+        for path in ["", "a", "*", "//", "//a", "/a?", "/a#b", "/a b", "/a%20", "/ä", "/a;b", "/a\"b", "/[a]", "/a\r\n"]
+        {
+            assert!(!is_plain_path(path), "{path}");
+        }
+    }
+
     proptest! {
+        #[test]
+        fn a_plain_path_is_sent_as_it_is(path in "/[ -~]{0,6}") {
+            let ask = Ask { method: "GET", target: &path, headers: b"", body: None };
+            prop_assert!(!is_plain_path(&path) || ask.render("h", Lines::default(), &mut Vec::new()).is_ok());
+        }
+
         #[test]
         fn what_is_sent_is_read_as_one_request_and_the_same(
             method in "[A-Za-z !\r\n-]{1,6}",
