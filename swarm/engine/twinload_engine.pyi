@@ -12,6 +12,13 @@ def monotonic_ns() -> int:
 def body_hash(body: bytes) -> int:
     """Return the 64-bit hash of a body that `bodies` of a schedule's endpoints hold; never 0."""
 
+def is_plain_path(path: object, /) -> bool:
+    """Return whether a path is a target as it stands.
+
+    It is text that begins with one slash, holds ASCII letters, digits and /-._~?&=:,@!$'()*+ alone, and ends with no
+    question mark.
+    """
+
 class Pool:
     """The pool's users as a schedule draws them: columns for the templates, and a weight each.
 
@@ -165,6 +172,11 @@ class Reply:
     @property
     def status(self) -> int:
         """The status; 0 when there was no answer."""
+    def plain(self) -> tuple[float, int] | None:
+        """Return ms from `submitted_ns` to `done_ns` and `raw_bytes`, when the answer asks nothing more of its reader.
+
+        None unless the status is a registered success (200 to 208, 226) and no Set-Cookie or Content-Encoding came.
+        """
     @property
     def reason(self) -> str:
         """The words after the status."""

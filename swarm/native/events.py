@@ -1,14 +1,19 @@
-"""The request event, fired for every call: what `EventHook.fire` does, without making the keywords a dict twice."""
+"""The request event, fired for every call: what `EventHook.fire` does, without making the keywords a dict twice.
+
+Locust's own listener, its statistics, is served without keywords (`swarm.native.statistics`).
+"""
 
 from __future__ import annotations
 
-from locust import log
+from locust import log as locust_log
 from locust.event import EventHook
 from locust.exception import InterruptTaskSet, RescheduleTask, RescheduleTaskImmediately, StopTest, StopUser
 
 import logging
 import traceback
 from typing import Any
+
+from swarm.native.statistics import log, stats_of
 
 CONTROL = (StopUser, StopTest, RescheduleTask, RescheduleTaskImmediately, InterruptTaskSet)
 
@@ -41,6 +46,10 @@ def fire_request(  # noqa: PLR0913, PLR0917 - the keywords of Locust's event
         return
     for handler in event._handlers.copy():
         try:
+            stats = stats_of(handler) if exception is None else None
+            if stats is not None:
+                log(stats, request_type, name, response_time, response_length)
+                continue
             handler(
                 request_type=request_type,
                 name=name,
@@ -56,4 +65,4 @@ def fire_request(  # noqa: PLR0913, PLR0917 - the keywords of Locust's event
             raise
         except Exception:
             logging.error("Uncaught exception in event handler: \n%s", traceback.format_exc())
-            log.unhandled_greenlet_exception = True
+            locust_log.unhandled_greenlet_exception = True

@@ -55,4 +55,3 @@ def judge(status: int, url: str, response: Any) -> LocustBadStatusCode | None:
 
 SOUND = LocustUserAgent.valid_response_codes
 REDIRECTS = LocustUserAgent.redirect_response_codes
-FINAL = SOUND - REDIRECTS

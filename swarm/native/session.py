@@ -17,12 +17,12 @@ from typing import Any, cast
 
 from gevent import Timeout, getcurrent
 from geventhttpclient.header import Headers
-from twinload_engine import Reply
+from twinload_engine import Reply, is_plain_path
 
 from swarm.native.asked import Asked, Dress, shape_of, with_query
 from swarm.native.cookies import Jar
 from swarm.native.events import fire_request
-from swarm.native.failures import FINAL, REDIRECTS, judge
+from swarm.native.failures import REDIRECTS, judge
 from swarm.native.heads import Payload, basic_authorization, heads_of
 from swarm.native.journey import Journey, Patience
 from swarm.native.lines import Limits, Line, Lines
@@ -33,7 +33,6 @@ from swarm.native.wire import Turn, Wire
 
 USER_AGENT = "twinload-native"
 VERBS = {verb: verb for verb in ("GET", "POST", "PUT", "PATCH", "DELETE", "HEAD", "OPTIONS")}
-NONE: Mapping[str, str] = {}
 WITH_BODY = frozenset({"POST", "PUT", "PATCH"})
 _OWN_OPTIONS = frozenset(
     {"name", "data", "catch_response", "stream", "headers", "auth", "json", "allow_redirects", "context", "params"}
@@ -60,8 +59,8 @@ class NativeSession(FastHttpSession):
         self._turn = Turn()
         self._base = ""
         self._targets: Targets
-        self._known: Mapping[str, str] = NONE
-        """Targets of the paths below `_base`; empty until there is a line to it."""
+        self._prefix: str | None = None
+        """What makes a plain path below `_base` a target; None also until there is a line to it."""
         self._line: Line
         self._switch: Callable[[], Reply]
         self._lines: Lines | None = None
@@ -70,7 +69,7 @@ class NativeSession(FastHttpSession):
         """Close the session's own connections; those of a shared pool stay."""
         if self._lines is not None and self._pool is None:
             self._lines.close()
-        self._lines, self._known = None, NONE
+        self._lines, self._base, self._prefix = None, "", None
 
     def request(  # noqa: PLR0913, PLR0917 - FastHttpSession's signature
         self,
@@ -101,8 +100,10 @@ class NativeSession(FastHttpSession):
         dress: Dress | None = self._plain
         if headers or auth or data or json is not None:
             dress = self._dress(headers, auth, data, json)
-        target = self._known.get(url)
-        if target is None or self._base is not self.base_url:
+        prefix = self._prefix
+        if prefix is not None and self._base is self.base_url and is_plain_path(url):
+            target: str | None = prefix + url
+        else:
             target = self._find(url)
         if target is None or dress is None or stream or kwargs:
             options = {"name": name, "data": data, "catch_response": catch_response, "stream": stream}
@@ -137,11 +138,10 @@ class NativeSession(FastHttpSession):
             length = None
         else:
             turn.greenlet = None
-            header = reply.header
-            if reply.status in FINAL and header("set-cookie") is None:
+            plain = reply.plain()
+            if plain is not None:
                 response = NativeResponse(reply, asked)
-                response_time = (reply.done_ns - reply.submitted_ns) / 1e6
-                length = reply.raw_bytes if header("content-encoding") is None else None
+                response_time, length = plain
             else:
                 response, response_time = self._settle(reply, asked, allow_redirects, timeout)
                 length = None
@@ -154,15 +154,16 @@ class NativeSession(FastHttpSession):
         fire_request(event, method, name, context, response, None, start_time, built_url, length, response_time)
         return response
 
-    def get(self, url: str, **kwargs: Any) -> Any:
+    def get(self, url: str, *, name: str | None = None, **kwargs: Any) -> Any:
         """Send a GET request."""
-        return self.request("GET", url, **kwargs) if kwargs else self.request("GET", url)
+        # A call with ** costs a dictionary and a C frame, which greenlets copy at every switch.
+        return self.request("GET", url, name, **kwargs) if kwargs else self.request("GET", url, name)
 
-    def post(self, url: str, data: Any = None, json: Any = None, **kwargs: Any) -> Any:
+    def post(self, url: str, data: Any = None, json: Any = None, *, name: str | None = None, **kwargs: Any) -> Any:
         """Send a POST request."""
         if kwargs:
-            return self.request("POST", url, data=data, json=json, **kwargs)
-        return self.request("POST", url, None, data, json=json)
+            return self.request("POST", url, name, data, json=json, **kwargs)
+        return self.request("POST", url, name, data, json=json)
 
     def exchange(
         self, line: Line, verb: str, target: str, lines: bytes, body: bytes | None, timeout_s: float | None
@@ -199,7 +200,7 @@ class NativeSession(FastHttpSession):
         """Look an origin's name up again for the next request, as none of its addresses took a connection."""
         if self._lines is not None:
             self._lines.forget(origin)
-        self._known = NONE
+        self._base, self._prefix = "", None
 
     def _report(  # noqa: PLR0913, PLR0917 - the parts of an event
         self,
@@ -230,7 +231,7 @@ class NativeSession(FastHttpSession):
 
     def _find(self, url: str) -> str | None:
         """Return the target of a path below the base URL; None for a URL of its own, and when nothing can be sent."""
-        if (self._base is not self.base_url or self._known is NONE) and not self._settle_on_base():
+        if (not self._base or self._base is not self.base_url) and not self._settle_on_base():
             return None
         return self._targets.find(url) if url.startswith("/") else None
 
@@ -243,7 +244,7 @@ class NativeSession(FastHttpSession):
             self._line = self.line(targets.origin)
         except OSError:
             return False
-        self._targets, self._base, self._known = targets, self.base_url, targets.found
+        self._targets, self._base, self._prefix = targets, self.base_url, targets.prefix
         return True
 
     def _dress(

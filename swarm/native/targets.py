@@ -5,10 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from geventhttpclient.url import URL
+from twinload_engine import is_plain_path
 
 DEFAULT_PORTS = {"http": 80, "https": 443}
 TARGETS_KEPT = 16_384
-_PLAIN = frozenset("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789/-._~?&=:,@!$'()*+")
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,17 +37,18 @@ class Origin:
 
 
 class Targets:
-    """Targets on the wire of the paths below one base URL, each worked out once."""
+    """Targets on the wire of the paths below one base URL; those that are not plain are worked out once."""
 
-    __slots__ = ("_base", "_prefix", "found", "origin")
+    __slots__ = ("_base", "found", "origin", "prefix")
 
     def __init__(self, base_url: str) -> None:
         self.origin = Origin.of(URL(base_url))
         self._base = base_url
         root = base_url.find("/", base_url.index("://") + 3)
-        self._prefix: str | None = "" if root < 0 else base_url[root:]
-        if not _PLAIN.issuperset(self._prefix) or "?" in self._prefix:
-            self._prefix = None
+        prefix = "" if root < 0 else base_url[root:]
+        is_plain = not prefix or (prefix != "/" and "?" not in prefix and is_plain_path(prefix))
+        self.prefix = prefix if is_plain else None
+        """What makes a plain path a target when it is put before it; None when that takes more."""
         self.found: dict[str, str] = {}
 
     def find(self, path: str) -> str:
@@ -55,20 +56,15 @@ class Targets:
 
         Raises: ValueError when the base URL and the path make no target.
         """
+        if self.prefix is not None and is_plain_path(path):
+            return self.prefix + path
         target = self.found.get(path)
         if target is None:
-            target = self._work_out(path)
+            target = target_of(URL(self._base + path))
             if len(self.found) >= TARGETS_KEPT:
                 self.found.clear()
             self.found[path] = target
         return target
-
-    def _work_out(self, path: str) -> str:
-        if self._prefix is not None and _PLAIN.issuperset(path) and path[-1] != "?":
-            target = self._prefix + path
-        else:
-            target = target_of(URL(self._base + path))
-        return checked(target)
 
 
 def target_of(url: URL) -> str:

@@ -106,6 +106,34 @@ def with_body(body: bytes, coding: str) -> bytes:
     )
 
 
+@pytest.mark.parametrize("status", [200, 204, 208, 209, 226, 304, 404, 500])
+def test_a_plain_answer_tells_its_time_and_size_at_once(client: engine.Client, status: int) -> None:
+    empty = status in (204, 304)
+    reply = ask(client, lambda _: OK.replace(b"200", str(status).encode())[: -2 if empty else None])
+    assert (reply.status, reply.error) == (status, None)
+    if status in (200, 204, 208, 226):
+        assert reply.plain() == ((reply.done_ns - reply.submitted_ns) / 1e6, 0 if empty else 2)
+    else:
+        assert reply.plain() is None
+
+
+@pytest.mark.parametrize("header", [b"Set-Cookie: a=b", b"content-encoding: gzip", b"CONTENT-ENCODING: other"])
+def test_an_answer_with_a_cookie_or_a_coding_is_not_plain(client: engine.Client, header: bytes) -> None:
+    assert ask(client, lambda _: OK.replace(b"Content-Length", header + b"\r\nContent-Length")).plain() is None
+
+
+def test_an_ended_request_without_an_answer_is_not_plain(client: engine.Client) -> None:
+    reply = ask(client, lambda _: None)
+    assert (reply.error, reply.plain()) == ("reset", None)
+
+
+@pytest.mark.parametrize(
+    ("path", "plain"), [("/a?b=c", True), ("//a", False), ("/a b", False), ("/\ud800", False), (b"/a", False)]
+)
+def test_a_path_is_plain_when_it_is_a_target_as_it_stands(path: object, plain: bool) -> None:
+    assert engine.is_plain_path(path) is plain
+
+
 def test_a_request_is_sent_as_it_was_asked_for(client: engine.Client) -> None:
     seen: list[bytes] = []
 

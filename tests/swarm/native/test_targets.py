@@ -51,5 +51,5 @@ def test_a_target_never_begins_with_two_slashes() -> None:
 def test_targets_that_are_kept_are_bounded() -> None:
     targets = Targets("http://h")
     for number in range(TARGETS_KEPT + 10):
-        targets.find(f"/{number}")
+        targets.find(f"/ {number}")
     assert len(targets.found) == 10

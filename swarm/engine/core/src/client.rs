@@ -26,7 +26,7 @@ mod tests;
 mod timers;
 mod watched;
 
-pub use ask::{Ask, AskError};
+pub use ask::{Ask, AskError, is_plain_path};
 pub use reply::{Fault, Reply};
 
 use crate::control::Vitals;

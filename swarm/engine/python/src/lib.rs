@@ -31,6 +31,13 @@ mod twinload_engine {
         twinload_engine_core::net::monotonic_ns()
     }
 
+    /// Returns whether a path is a target as it stands.
+    #[pyfunction]
+    #[pyo3(signature = (path, /))]
+    fn is_plain_path(path: &Bound<'_, PyAny>) -> bool {
+        path.extract::<&str>().is_ok_and(twinload_engine_core::client::is_plain_path)
+    }
+
     /// Returns the 64-bit hash of a body; never 0.
     #[pyfunction]
     fn body_hash(py: Python<'_>, body: &[u8]) -> u64 {

@@ -28,6 +28,12 @@ impl Reply {
         self.reply.status
     }
 
+    /// All that a plain answer's event needs, in one call.
+    fn plain(&self) -> Option<(f64, u64)> {
+        let reply = &self.reply;
+        reply.is_plain().then(|| (span_ms(reply.submitted_ns, reply.done_ns), reply.raw_bytes))
+    }
+
     #[getter]
     fn reason(&self) -> String {
         latin_1(self.reply.reason())
@@ -106,6 +112,10 @@ impl Reply {
             Err(error) => Err(PyValueError::new_err(format!("the body cannot be decoded: {error}"))),
         }
     }
+}
+
+fn span_ms(from_ns: u64, to_ns: u64) -> f64 {
+    to_ns.saturating_sub(from_ns) as f64 / 1e6
 }
 
 fn latin_1(bytes: &[u8]) -> String {

@@ -60,6 +60,31 @@ pub(crate) struct Traits {
     pub(crate) close: bool,
 }
 
+/// Whether a path is a target as it stands: it begins with one slash and holds nothing that a client would write in
+/// another way, nor a fragment, nor a query that is empty.
+#[must_use]
+pub fn is_plain_path(path: &str) -> bool {
+    let bytes = path.as_bytes();
+    bytes.first() == Some(&b'/')
+        && bytes.get(1) != Some(&b'/')
+        && bytes.last() != Some(&b'?')
+        && bytes.iter().all(|&byte| PLAIN[usize::from(byte)])
+}
+
+const PLAIN: [bool; 256] = {
+    let (mut table, others, mut at) = ([false; 256], b"/-._~?&=:,@!$'()*+", 0);
+    while at < table.len() {
+        table[at] = (at as u8).is_ascii_alphanumeric();
+        at += 1;
+    }
+    at = 0;
+    while at < others.len() {
+        table[others[at] as usize] = true;
+        at += 1;
+    }
+    table
+};
+
 impl Ask<'_> {
     /// Appends the request to `out`; on an error `out` is of no use.
     pub(crate) fn render(&self, host: &str, lines: Lines, out: &mut Vec<u8>) -> Result<Traits, AskError> {
@@ -221,7 +246,24 @@ mod tests {
         }
     }
 
+    #[test]
+    fn a_plain_path_begins_with_one_slash_and_holds_nothing_to_rewrite() {
+        for path in ["/", "/a", "/a//b?c=d&e", "/~a.b-c_d/:@!$'()*+,="] {
+            assert!(is_plain_path(path), "{path}");
+        }
+        for path in ["", "a", "*", "//", "//a", "/a?", "/a#b", "/a b", "/a%20", "/ä", "/a;b", "/a\"b", "/[a]", "/a\r\n"]
+        {
+            assert!(!is_plain_path(path), "{path}");
+        }
+    }
+
     proptest! {
+        #[test]
+        fn a_plain_path_is_sent_as_it_is(path in "/[ -~]{0,6}") {
+            let ask = Ask { method: "GET", target: &path, headers: b"", body: None };
+            prop_assert!(!is_plain_path(&path) || ask.render("h", Lines::default(), &mut Vec::new()).is_ok());
+        }
+
         #[test]
         fn what_is_sent_is_read_as_one_request_and_the_same(
             method in "[A-Za-z !\r\n-]{1,6}",

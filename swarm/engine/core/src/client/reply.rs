@@ -98,6 +98,13 @@ impl Reply {
         self.headers().find(|(own, _)| own.eq_ignore_ascii_case(name)).map(|(_, value)| value)
     }
 
+    /// Whether the answer asks nothing more of its reader: one of the registered successes (200 to 208, 226) that sets no
+    /// cookie and is not encoded.
+    #[must_use]
+    pub fn is_plain(&self) -> bool {
+        matches!(self.status, 200..=208 | 226) && self.fault.is_none() && !self.text.is_special
+    }
+
     /// The body as it came, without framing.
     #[must_use]
     pub fn raw_body(&self) -> &[u8] {
@@ -113,6 +120,8 @@ pub(crate) struct Text {
     head_bytes: usize,
     version: u8,
     announced: usize,
+    /// The head has a Set-Cookie or a Content-Encoding.
+    is_special: bool,
     /// The body was larger than it may be; the rest was not kept.
     pub(crate) too_large: bool,
     pub(crate) max_body_bytes: usize,
@@ -133,6 +142,15 @@ impl Text {
     }
 }
 
+#[inline]
+fn is_special(name: &str) -> bool {
+    match name.len() {
+        10 => name.eq_ignore_ascii_case("set-cookie"),
+        16 => name.eq_ignore_ascii_case("content-encoding"),
+        _ => false,
+    }
+}
+
 impl Body for Text {
     fn head(&mut self, head: &Head<'_>) {
         let text: usize = head.headers.iter().map(|header| header.name.len() + header.value.len() + 2).sum();
@@ -144,6 +162,7 @@ impl Body for Text {
         self.bytes.extend_from_slice(head.reason.as_bytes());
         self.reason_bytes = self.bytes.len();
         for header in head.headers {
+            self.is_special |= is_special(header.name);
             self.bytes.extend_from_slice(header.name.as_bytes());
             self.bytes.push(b':');
             self.bytes.extend_from_slice(header.value.trim_ascii());

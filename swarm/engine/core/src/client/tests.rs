@@ -255,6 +255,29 @@ fn what_has_no_body_ends_with_its_head() {
 }
 
 #[test]
+fn an_answer_is_plain_unless_its_reader_must_look_at_it() {
+    for (line, header, plain) in [
+        ("200 OK", "X-Set-Cookie: a", true),
+        ("208 Already Reported", "Content-Encodings: gzip", true),
+        ("226 IM Used", "X: a", true),
+        ("209 Odd", "X: a", false),
+        ("304 Not Modified", "X: a", false),
+        ("404 Not Found", "X: a", false),
+        ("200 OK", "sEt-cOOkie: a=b", false),
+        ("200 OK", "content-Encoding: gzip", false),
+    ] {
+        let bytes = format!("HTTP/1.1 {line}\r\n{header}\r\nContent-Length: 1\r\n\r\nx");
+        assert_eq!(World::of(answer(bytes.as_bytes())).once("GET").is_plain(), plain, "{bytes}");
+    }
+    assert!(!World::of(Script { refuses: true, ..answer(OK) }).once("GET").is_plain());
+    // What one answer had, the next one on its connection has not.
+    let mut world = World::of(answer(b"HTTP/1.1 200 OK\r\nSet-Cookie: a=b\r\nContent-Length: 0\r\n\r\n"));
+    assert!(!world.once("GET").is_plain());
+    world.runner.io().script = answer(OK);
+    assert!(world.once("GET").is_plain());
+}
+
+#[test]
 fn broken_answers_fail_and_cost_their_connection_alone() {
     let chunked = "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n";
     let long = "x".repeat(600);
