@@ -8,10 +8,11 @@ not count where a valid one stands for the point.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 
+from analysis.containers import ContainerFigures, merged_containers
 from analysis.proof import SenderProof, mean_or_none, proof_of, to_ms
 from analysis.run import RunData, StageData
 from analysis.setting import serving, sum_or_none
@@ -62,9 +63,10 @@ class CurvePoint:
     `offered_rps` is the planned rate; of a live stage in an open loop the arrivals counted; None where users ask as
     fast as they are answered. `at_rps` is where the point stands on the axis of rates: offered, else achieved.
     `arrived_rps` and `edge_rps` are what was offered in fact and how far answers may fall short of it by chance.
-    `times` is the histogram behind the percentiles and `service` that of service times (µs). `cpu_cores` and
-    `memory_bytes` hold one value for each instance of the twin. `why` holds the reasons against single blocks too, so a
-    valid point can have some.
+    `containers` is what instances in containers showed beside, `throttled` the part of its periods in which each of
+    those that serve was held back. `times` is the histogram behind the percentiles and `service` that of service times
+    (µs). `cpu_cores` and `memory_bytes` hold one value for each instance of the twin. `why` holds the reasons against
+    single blocks too, so a valid point can have some.
     """
 
     loop: Loop
@@ -88,6 +90,8 @@ class CurvePoint:
     arrived_rps: float | None = None
     edge_rps: float = 0.0
     service: Sparse = ()
+    containers: dict[str, ContainerFigures] = field(default_factory=dict)
+    throttled: dict[str, float] = field(default_factory=dict)
 
     @property
     def past_saturation(self) -> bool:
@@ -152,6 +156,8 @@ def _point(run: RunData, stages: Sequence[StageData]) -> CurvePoint:
     tallies, figures = [s.tally for s in counted], [s.figures for s in counted]
     done = sum(t.done for t in tallies)
     own = [(i, one.name) for i, one in enumerate(run.manifest.instances) if one.twin == first.stage.twin]
+    shown = {name: one for i, name in own if (one := merged_containers([f.containers[i] for f in figures])) is not None}
+    serve = {run.manifest.instances[i].name for i in _serving(run, first.stage)}
     achieved_rps = float(np.mean([f.achieved_rps for f in figures]))
     arrived_rps = mean_or_none([f.offered_rps for f in figures])
     offered_rps = arrived_rps if first.stage.rate_rps is None else first.stage.rate_rps
@@ -177,6 +183,12 @@ def _point(run: RunData, stages: Sequence[StageData]) -> CurvePoint:
         arrived_rps=arrived_rps,
         edge_rps=float(np.sqrt(np.sum(np.square([f.edge_rps for f in figures])))) / len(figures),
         service=service,
+        containers=shown,
+        throttled={
+            name: one.throttled_ratio
+            for name, one in shown.items()
+            if name in serve and one.throttled_ratio is not None
+        },
     )
 
 
@@ -205,6 +217,8 @@ def _times(data: StageData) -> Sparse:
 
 def _memory(run: RunData, data: StageData) -> float | None:
     """Return the memory of the instances that serve the stage's endpoint; None when one of them is unknown."""
-    stage = data.line.stage
-    positions = serving(run.manifest.instances, stage.twin, stage.endpoint, run.plan)
-    return sum_or_none([data.figures.memory_bytes[i] for i in positions])
+    return sum_or_none([data.figures.memory_bytes[i] for i in _serving(run, data.line.stage)])
+
+
+def _serving(run: RunData, stage: Stage) -> tuple[int, ...]:
+    return serving(run.manifest.instances, stage.twin, stage.endpoint, run.plan)

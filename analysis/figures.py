@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from analysis import setting, window
+from analysis.containers import HELD_RATIO, ContainerFigures, containers_in
 from records.clock import NS
 from records.event import Event
 from records.instance import Instance
@@ -28,6 +29,8 @@ class StageFigures:
     serve ÷ the twin's allotment. `cores_busy_percent`: how busy the twin's cores were, whoever used them (kernel work
     that no process is charged for, too); `generator_cores_busy_percent` the same of the cores that the generator has to
     itself. `cpu_cores` and `memory_bytes` stand in the manifest's order of instances.
+    `containers`, in the same order, is what containers showed beside (None of others); `throttled_ratio` the largest
+    part of its scheduling periods in which the CPU limit of a serving container held it back.
     `gaps` names watched instances without samples; `died` those dead.
     `offered_rps`: in an open loop the arrivals counted, else what was planned. `edge_rps`: how far the answers may fall
     short of them by chance (`edge_requests`). `connections`: how many the plan allows to the serving instances
@@ -50,10 +53,17 @@ class StageFigures:
     edge_rps: float = 0.0
     connections: int | None = None
     lag_limit_ms: float | None = None
+    containers: tuple[ContainerFigures | None, ...] = ()
+    throttled_ratio: float | None = None
 
     @property
     def at_limit(self) -> bool:
-        """Whether the twin was at its CPU limit: by its own CPU, or by its cores when it used most of them."""
+        """Whether the twin was at its CPU limit.
+
+        By its own CPU; by its cores when it used most of them; or because the limit of a container held it back.
+        """
+        if self.throttled_ratio is not None and self.throttled_ratio >= HELD_RATIO:
+            return True
         if self.target_percent is None:
             return False
         if self.target_percent >= AT_LIMIT_PERCENT:
@@ -116,7 +126,9 @@ def figures_of(
     target_cores = setting.sum_or_none([used.cores[i] for i in serving])
     sent_with = setting.sum_or_none([used.cores[i] for i in generators])
     seconds = (end - start) / NS
-    died = _died(events, end, {instances[i].name for i in serving})
+    died = _died(events, (start, end), {instances[i].name for i in serving})
+    containers = containers_in(usage_lines, instances, start, end)
+    held = [one.throttled_ratio for i in serving if (one := containers[i]) is not None]
     watched = [i for i in (*serving, *generators) if instances[i].watch != "none"]
     native = line.sender == "native-schedule"
     connections = plan.engine.connections * max(len(serving), 1)
@@ -137,6 +149,8 @@ def figures_of(
         edge_rps=edge_rps(line, connections, seconds),
         connections=connections if native else None,
         lag_limit_ms=plan.engine.send_lag_p99_ms if native else None,
+        containers=containers,
+        throttled_ratio=max((ratio for ratio in held if ratio is not None), default=None),
     )
 
 
@@ -154,9 +168,17 @@ def _offered_rps(line: StageLine, seconds: float) -> float | None:
     return line.stage.rate_rps
 
 
-def _died(events: Iterable[Event], end_ns: int, names: set[str]) -> tuple[str, ...]:
-    dead = (e.instance for e in events if e.kind == "instance-died" and e.t_ns <= end_ns and e.instance in names)
-    return tuple(dict.fromkeys(name for name in dead if name is not None))
+def _died(events: Iterable[Event], span: tuple[int, int], names: set[str]) -> tuple[str, ...]:
+    """Return who died before a window's end and did not run again before its beginning."""
+    dead: dict[str, None] = {}
+    for event in events:
+        if event.instance is None or event.instance not in names:
+            continue
+        if event.kind == "instance-died" and event.t_ns <= span[1]:
+            dead[event.instance] = None
+        elif event.kind == "instance-restarted" and event.t_ns <= span[0]:
+            dead.pop(event.instance, None)
+    return tuple(dead)
 
 
 def _percent(part: float | None, whole: float | None) -> float | None:

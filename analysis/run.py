@@ -12,6 +12,7 @@ from typing import Final
 
 from analysis import setting, validity
 from analysis.figures import StageFigures, figures_of, measured_seconds, measured_window
+from analysis.sampling import Sampling
 from analysis.tally import Tally
 from analysis.timeline import CpuTrace, LoadTrace, Sending, groups_of
 from analysis.window import MARGIN_NS
@@ -56,7 +57,10 @@ class StageData:
 
 @dataclass(frozen=True, slots=True)
 class RunData:
-    """A run as read: `idle_memory_bytes` by instance before any seat connects; `partial` says what cut it short."""
+    """A run as read: `idle_memory_bytes` by instance before any seat connects; `partial` says what cut it short.
+
+    `resolution_s` is the usual distance of the samples of instances that others sample, by name.
+    """
 
     manifest: Manifest
     plan: Plan
@@ -66,6 +70,7 @@ class RunData:
     cpu: CpuTrace
     idle_memory_bytes: tuple[float | None, ...]
     partial: str | None
+    resolution_s: dict[str, float]
 
     @property
     def endpoints(self) -> tuple[str, ...]:
@@ -88,10 +93,12 @@ def read_run(reader: RunReader) -> RunData:
     tallies, load = _read_seconds(reader, wanted)
     cpu = CpuTrace(groups_of(manifest.instances))
     idle: list[UsageLine] = []
+    sampling = Sampling()
     rest_ns = _end_of_rest(lines, events)
 
     def look(sample: UsageLine) -> None:
         cpu.add(sample)
+        sampling.add(sample)
         if not idle or rest_ns is None or sample.t_ns <= rest_ns:  # a watch that began late has its first sample
             idle[:] = [sample]
 
@@ -108,7 +115,9 @@ def read_run(reader: RunReader) -> RunData:
     ]
     count = len(manifest.instances)
     idle_bytes = tuple(_float(value) for value in idle[0].memory_bytes) if idle else (None,) * count
-    return RunData(manifest, plan, tuple(stages), events, load, cpu, idle_bytes, partial_reason(events))
+    resolution_s = sampling.resolution_s([one.name for one in manifest.instances])
+    partial = partial_reason(events)
+    return RunData(manifest, plan, tuple(stages), events, load, cpu, idle_bytes, partial, resolution_s)
 
 
 def _end_of_rest(lines: Sequence[StageLine], events: Sequence[Event]) -> int | None:

@@ -53,11 +53,13 @@ def twin_cores(instances: Sequence[Instance], positions: Sequence[int], plan: Pl
     """Return the CPU allotment, in cores, that instances of a twin have together; None where nothing limits them.
 
     The plan's `cpus` or `cpu_set` speak for the whole twin, whose instances share them; without either, the cores
-    that the instances are pinned to, then the sum of their own shares.
+    that the instances are pinned to, then the sum of their own shares. Containers have limits of their own, so some of
+    a twin's may have less together than the whole.
     """
     planned = plan.twins[twin].allotment_cores if twin in plan.twins else None
     if planned is not None:
-        return planned
+        own = sum_or_none([instances[i].cpus for i in positions])
+        return min(planned, round(own, 6)) if own is not None and _are_containers(instances, positions) else planned
     pinned = {cpu for i in positions for cpu in instances[i].cpu_set}
     if pinned:
         return float(len(pinned))
@@ -67,9 +69,10 @@ def twin_cores(instances: Sequence[Instance], positions: Sequence[int], plan: Pl
 def twin_memory_bytes(instances: Sequence[Instance], positions: Sequence[int], plan: Plan, twin: str) -> float | None:
     """Return the memory that instances of a twin may use together, in bytes; None where nothing limits them."""
     planned = plan.twins[twin].memory if twin in plan.twins else None
-    if planned is not None:
-        return float(planned)
-    return sum_or_none([instances[i].memory_limit_bytes for i in positions])
+    own = sum_or_none([instances[i].memory_limit_bytes for i in positions])
+    if planned is None or (own is not None and _are_containers(instances, positions)):
+        return own
+    return float(planned)
 
 
 def twin_cpu_set(instances: Sequence[Instance], positions: Sequence[int]) -> tuple[int, ...]:
@@ -98,6 +101,10 @@ def sum_or_none(values: Sequence[float | None]) -> float | None:
     """Return the sum of values that are all known; None when one is not, or there are none."""
     known = [value for value in values if value is not None]
     return float(sum(known)) if known and len(known) == len(values) else None
+
+
+def _are_containers(instances: Sequence[Instance], positions: Sequence[int]) -> bool:
+    return all(instances[i].watch == "container" for i in positions)
 
 
 def _is_of(instance: Instance, twin: str) -> bool:

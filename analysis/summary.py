@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from typing import Final
+
 from analysis import setting
+from analysis.containers import ContainerFigures
 from analysis.cost_summary import cost_of
 from analysis.curve import CurvePoint, quantiles_of
 from analysis.findings import Bodies, Findings
@@ -14,6 +17,8 @@ from analysis.summary_schema import (
     SCHEMA,
     EndpointSummary,
     Figure,
+    Limits,
+    Network,
     Provenance,
     PublishedSummary,
     RatioSummary,
@@ -23,6 +28,9 @@ from analysis.summary_schema import (
     Throughput,
     TwinFacts,
 )
+
+_TOLD: Final = ("schedule-cut", "worker-lost")
+_TOLD_OF_ONE: Final = ("instance-died", "instance-oom", "instance-restarted")  # a log may follow in further lines
 
 
 def summarise(findings: Findings) -> Summary:
@@ -60,7 +68,9 @@ def pairs_measured(findings: Findings) -> int:
 def notes_of(findings: Findings) -> tuple[str, ...]:
     """Return what a reader must know beside the figures: blocks left out, no gate, too few pairs."""
     run = findings.run
-    notes = [event.text for event in run.events if event.kind in ("schedule-cut", "worker-lost", "instance-died")]
+    notes = [f"instance {event.text.splitlines()[0]}" for event in run.events if event.kind in _TOLD_OF_ONE]
+    notes += [event.text for event in run.events if event.kind in _TOLD]
+    notes += resolution_texts(run.resolution_s)
     if findings.coalesce_us:
         notes.append(coalescing_text(findings.coalesce_us))
     notes += [bodies_text(findings.label(twin), told) for twin in findings.twins if (told := findings.bodies(twin))]
@@ -81,6 +91,16 @@ def notes_of(findings: Findings) -> tuple[str, ...]:
 def coalescing_text(coalesce_us: int) -> str:
     """Return the disclosure that belongs to every figure of a run that received in batches."""
     return f"answers were received in batches of {coalesce_us:,} µs; times from the kernel"
+
+
+def resolution_texts(resolution_s: dict[str, float]) -> list[str]:
+    """Return the disclosure that belongs to CPU of instances that others sample, a text for each distance."""
+    rounded = {name: round(value, 1) for name, value in resolution_s.items()}
+    return [
+        f"CPU and memory of {', '.join(name for name, one in rounded.items() if one == value)} come from samples "
+        f"{value:g} s apart: a stage's CPU is no finer than that"
+        for value in sorted(set(rounded.values()))
+    ]
 
 
 def bodies_text(label: str, bodies: Bodies) -> str:
@@ -106,6 +126,7 @@ def _provenance(findings: Findings) -> Provenance:
         connections=plan.engine.connections if manifest.sender == "native-schedule" else None,
         coalesce_us=findings.coalesce_us,
         bodies={twin: findings.bodies(twin) for twin in findings.twins},
+        resolution_s=findings.run.resolution_s,
         pairs_planned=plan.search.pairs,
         pairs_measured=pairs_measured(findings),
         order_seed=plan.search.seed,
@@ -131,7 +152,23 @@ def _twin(findings: Findings, twin: str) -> TwinFacts:
         cpus=setting.twin_cores(instances, own, plan, twin),
         memory_bytes=plan.twins[twin].memory,
         instances=tuple(instances[i].name for i in own),
+        limits=_limits(findings, twin),
     )
+
+
+def _limits(findings: Findings, twin: str) -> dict[str, Limits]:
+    points = [point for endpoint in findings.endpoints for point in findings.curves[twin, endpoint].points]
+    return {
+        name: Limits(one.cpu_limit_cores, one.memory_limit_bytes)
+        for point in points
+        for name, one in point.containers.items()
+    }
+
+
+def _network(shown: ContainerFigures | None) -> Network | None:
+    if shown is None or shown.received_bytes_per_s is None or shown.sent_bytes_per_s is None:
+        return None
+    return Network(shown.received_bytes_per_s, shown.sent_bytes_per_s)
 
 
 def _endpoint(findings: Findings, twin: str, endpoint: str) -> EndpointSummary:
@@ -174,6 +211,7 @@ def _throughput(saturation: Saturation | None) -> Throughput | None:
 
 
 def _stage(point: CurvePoint) -> StageSummary:
+    shown = {name: point.containers.get(name) for name in point.cpu_cores}
     quantiles, proof, service = point.quantiles, point.proof, quantiles_of(point.service)
     return StageSummary(
         loop=point.loop,
@@ -203,6 +241,9 @@ def _stage(point: CurvePoint) -> StageSummary:
         stolen_ratio=proof.stolen_ratio,
         cpu_cores=point.cpu_cores,
         memory_bytes=point.memory_bytes,
+        throttled_ratio={name: None if one is None else one.throttled_ratio for name, one in shown.items()},
+        network_bytes_per_s={name: _network(one) for name, one in shown.items()},
+        pids={name: None if one is None else one.pids for name, one in shown.items()},
         checked=proof.checked,
         differed=proof.differed if proof.checked else None,
         past_saturation=point.past_saturation,

@@ -55,6 +55,14 @@ class SameLoadSummary:
 
 
 @dataclass(frozen=True, slots=True)
+class Network:
+    """Bytes a second over a container's own interfaces."""
+
+    received: float
+    sent: float
+
+
+@dataclass(frozen=True, slots=True)
 class StageSummary:
     """One point of a curve, merged over `blocks` valid blocks (over all of them when none is valid).
 
@@ -62,6 +70,8 @@ class StageSummary:
     planned rate (of a live stage in an open loop the arrivals counted), `arrived_rps` what was offered in fact.
     `sender_cpu_percent` is of the busiest sending thread, `generator_cpu_percent` of all its processes. `checked`
     bodies were compared with the gate's, `differed` of them were others.
+    By instance: `throttled_ratio` is the part of a container's scheduling periods in which its CPU limit held it back,
+    `pids` the most processes and threads seen; `network_bytes_per_s` is null in the host's network.
     """
 
     loop: Loop
@@ -91,6 +101,9 @@ class StageSummary:
     stolen_ratio: float | None
     cpu_cores: dict[str, float | None]
     memory_bytes: dict[str, float | None]
+    throttled_ratio: dict[str, float | None]
+    network_bytes_per_s: dict[str, Network | None]
+    pids: dict[str, int | None]
     checked: int | None
     differed: int | None
     past_saturation: bool
@@ -120,14 +133,23 @@ class RatioSummary:
 
 
 @dataclass(frozen=True, slots=True)
+class Limits:
+    """A container's own limits, in force while it was measured; null is none."""
+
+    cpu_cores: float | None
+    memory_bytes: int | None
+
+
+@dataclass(frozen=True, slots=True)
 class TwinFacts:
-    """A twin as planned: what its percentages refer to."""
+    """A twin as planned: what its percentages refer to; `limits` are the containers' own, by instance."""
 
     label: str
     role: str
     cpus: float | None
     memory_bytes: int | None
     instances: tuple[str, ...]
+    limits: dict[str, Limits]
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,7 +158,8 @@ class Provenance:
 
     `arrivals` (how an open loop spaces them) and `connections` (at most so many to an instance) are the native
     schedule's. With `coalesce_us` > 0 answers were received in batches, their times taken from the kernel.
-    `bodies` by twin: answers under load compared with the gate's, None where none was.
+    `bodies` by twin: answers under load compared with the gate's, None where none was. `resolution_s` by instance: the
+    usual distance of samples that others take (a scrape, an engine); an instance that is not there has one a second.
     """
 
     run_id: str
@@ -154,6 +177,7 @@ class Provenance:
     connections: int | None
     coalesce_us: int
     bodies: dict[str, Bodies | None]
+    resolution_s: dict[str, float]
     pairs_planned: int
     pairs_measured: int
     order_seed: int

@@ -22,8 +22,9 @@ answers late, so that connections look busy and the send lag small: beside its b
 The generator's cores are those that it is pinned to and the twin is not: the campaign decodes, writes and watches there
 too, which the generator's own CPU does not show. Where it has none to itself, that row does not apply.
 
-A stage past saturation (the twin at its limit) is valid: backlog and drops are what saturation looks like. A probe is
-not judged.
+A stage past saturation (the twin at its limit) is valid: backlog and drops are what saturation looks like. A container
+that its CPU limit held back in half of its scheduling periods is at its limit, whatever its mean CPU: with quotas the
+last two rows do not apply to it. A probe is not judged.
 """
 
 from __future__ import annotations
@@ -127,11 +128,13 @@ def _limit(line: StageLine, figures: StageFigures) -> str | None:
     own_busy, target = figures.generator_cores_busy_percent, figures.target_percent
     saturated = line.stage.loop == "open" and figures.at_limit  # it had all it could carry, whoever was busy besides
     if own_busy is not None and own_busy >= AT_LIMIT_PERCENT and not saturated:
-        piled = short or (None if target is None or target >= IDLE_PERCENT else _piled(line, figures))
+        piled = short or (
+            None if target is None or target >= IDLE_PERCENT or figures.at_limit else _piled(line, figures)
+        )
         if piled is not None:
             limit = f"limit {AT_LIMIT_PERCENT:.0f} %"
             return f"the generator was the limit: {piled} while its cores were {own_busy:.0f} % busy ({limit})"
-    if short is None:
+    if short is None or figures.at_limit:
         return None
     if target is None:
         return None if figures.gaps else f"who was the limit is unknown: {short}, twin's CPU not watched"

@@ -7,12 +7,14 @@ the next. `twinload run` drives it through a channel, `locust` by hand in its ow
 
 A block is one twin through all endpoints. Both twins get the same absolute rates: fractions of the larger twin's rough
 limit. The order within the pairs is drawn by seed and balanced: of n pairs, half (rounded up or down by lot) begin with
-the baseline. Pairs that do not fit the time limit are left out, which is told; one pair is always driven.
+the baseline. Pairs that do not fit the time limit are left out, which is told; one pair is always driven. A twin that
+is gone when its turn comes is left out for that turn, and in the end it is told how often; the other twin goes on.
 """
 
 from __future__ import annotations
 
 import random
+from collections import Counter
 from collections.abc import Callable, Generator
 from dataclasses import dataclass, field
 
@@ -56,7 +58,12 @@ class Scope:
 
 
 def campaign(
-    plan: Plan, scope: Scope, *, clock: Callable[[], float], tell: Callable[[Note], None]
+    plan: Plan,
+    scope: Scope,
+    *,
+    clock: Callable[[], float],
+    tell: Callable[[Note], None],
+    is_gone: Callable[[str], bool] = lambda _: False,
 ) -> Generator[Sweep, tuple[StageLine, ...], None]:
     """Yield the sweeps of a run; send each sweep's stage lines to get the next.
 
@@ -64,20 +71,25 @@ def campaign(
         plan: stages, pairs, seed and time limit.
         scope: twins and endpoints to drive.
         clock: seconds; its value at the first step is when the time limit begins.
-        tell: gets a note for every rough limit found, pair left out, and endpoint that cannot be driven.
+        tell: gets a note for every rough limit found, pair left out, endpoint that cannot be driven, twin left out.
+        is_gone: says of a twin, before each of its sweeps, whether an instance of it is missing.
     Raises: ScheduleError when the probes were driven and no endpoint had a good answer.
     """
     started_s = clock()
     next_id = 0
     limits_rps: dict[str, float] = {}
+    left_out: Counter[str] = Counter()
     if plan.stages.kind == "probe":
         for endpoint in scope.endpoints:
             found = []
             for twin in scope.twins:
+                if is_gone(twin):
+                    left_out[twin] += 1
+                    continue
                 stage = probe_stage(plan, Place(twin, endpoint, BEFORE_PAIRS, BEFORE_PAIRS), next_id)
                 next_id += 1
                 found.append(_rough_limit((yield (stage,)), stage, tell))
-            if max(found) > 0:
+            if max(found, default=0.0) > 0:
                 limits_rps[endpoint] = max(found)
             else:
                 tell(Note("failed", f"{endpoint}: no good answer to any probe, so its stages cannot be placed"))
@@ -97,13 +109,19 @@ def campaign(
         left_s = plan.search.time_limit_s - (clock() - started_s)
         if pair and one_pair_s > left_s:
             tell(_cut(plan, pair, one_pair_s))
-            return
+            break
         for twin in order:
             for endpoint in endpoints:
+                if is_gone(twin):
+                    left_out[twin] += 1
+                    continue
                 sweep = sweep_stages(plan, Place(twin, endpoint, pair, block), next_id, limits_rps.get(endpoint))
                 next_id += len(sweep)
                 yield sweep
             block += 1
+    for twin, sweeps in left_out.items():
+        text = f"{sweeps} sweep{'s' if sweeps > 1 else ''} of {twin} left out: an instance of it was gone"
+        tell(Note("schedule-cut", text, None, {"sweeps": sweeps}))
 
 
 def pair_orders(twins: tuple[str, ...], pairs: int, seed: int) -> tuple[tuple[str, ...], ...]:

@@ -3,8 +3,9 @@
     schedule --Sweep--> generator --Second, StageLine, Event--> campaign --lines--> run folder
                         monitor   --UsageLine----------------------^
 
-A stage is judged when its last usage sample is there, so its line follows its end by about a second. An instance that
-dies, or someone who wants the end, ends the sweep under way; what it still counts is kept and judged.
+A stage is judged when its last usage sample is there, so its line follows its end by about a second. An instance of the
+twin under load that dies, or someone who wants the end, ends the sweep under way; what it still counts is kept and
+judged. A twin without one of its instances gets no more sweeps (`roll`), the other twin's go on.
 """
 
 from __future__ import annotations
@@ -17,7 +18,7 @@ from dataclasses import dataclass, field, replace
 from typing import Final
 
 from analysis.validity import figures_of, judge
-from clusters import Clusters, Death
+from clusters import Clusters
 from monitor import Monitor
 from records.channel import Counted, Ready, StageDone, Sweep, SweepDone, ToCampaign, Told
 from records.clock import NS, Clock
@@ -32,6 +33,7 @@ from swarm.schedule import Note, ScheduleError, Scope, campaign
 from twinload.errors import INTERRUPTED, BadEnvironment, InstanceDied, Interrupted, OwnFault
 from twinload.generator import Generator
 from twinload.progress import Progress
+from twinload.roll import Roll
 
 _POLL_S: Final = 0.2
 _LATE_S: Final = 30.0  # beyond its length and the last time-out, a sweep is lost
@@ -52,21 +54,24 @@ class Campaign:
     clock: Clock
     progress: Progress
     end_wanted: Callable[[], bool]
+    is_ready: Callable[[Instance], bool] = lambda _: True
     usage: list[UsageLine] = field(default_factory=list)
     events: list[Event] = field(default_factory=list)
     samples: queue.SimpleQueue[UsageLine] = field(default_factory=queue.SimpleQueue)
     told: queue.SimpleQueue[Event] = field(default_factory=queue.SimpleQueue)
     pending: list[StageLine] = field(default_factory=list)
-    dead: list[str] = field(default_factory=list)
+    roll: Roll = field(default_factory=Roll)
 
     def run(self, monitor: Monitor, read_counters: Callable[[], dict[str, float]]) -> None:
         """Drive the whole schedule; the targets' own counters are read right before and right after it.
 
-        Raises: InstanceDied, Interrupted, BadEnvironment, OwnFault: the load has ended, what was counted is written.
+        Raises: Interrupted, BadEnvironment, OwnFault: the load has ended, what was counted is written; InstanceDied
+        at the end of a schedule in which one died.
         """
         self._rest()
         self.tell("counters", "the targets' counters before the load", figures=read_counters())
-        schedule = campaign(self.plan, Scope.of(self.plan), clock=time.monotonic, tell=self._note)
+        scope = Scope.of(self.plan)
+        schedule = campaign(self.plan, scope, clock=time.monotonic, tell=self._note, is_gone=self._is_gone)
         try:
             stages = next(schedule)
             while True:
@@ -74,9 +79,14 @@ class Campaign:
         except StopIteration:
             pass
         except ScheduleError as error:
-            raise BadEnvironment(str(error)) from error
+            if not self.roll.died:
+                raise BadEnvironment(str(error)) from error
         monitor.check()
         self.tell("counters", "the targets' counters after the load", figures=read_counters())
+        if self.roll.died:
+            cut = "; ".join(event.text for event in self.events if event.kind == "schedule-cut")
+            left = cut or "only the sweep under way was ended"
+            raise InstanceDied(f"{', '.join(self.roll.died)} died under load: {left}; all else was measured")
         self.tell("finished", "the schedule is done")
 
     def tell(self, kind: EventKind, text: str, *, instance: str | None = None, stage: int | None = None,
@@ -102,18 +112,16 @@ class Campaign:
         self.generator.sweep(Sweep(stages))
         lines: list[StageLine] = []
         try:
-            self._collect(monitor, lines, length_s=sum(stage.length_s for stage in stages))
+            self._collect(monitor, lines, stages[0].twin, length_s=sum(stage.length_s for stage in stages))
         finally:
             self._judge_all()
-        if self.dead:
-            raise InstanceDied(f"{', '.join(self.dead)} died under load; the rest of the schedule was left out")
         self._heed_end()
         return tuple(lines)
 
-    def _collect(self, monitor: Monitor, lines: list[StageLine], *, length_s: int) -> None:
-        """Take messages until the sweep is done, and end it early when an instance died or the end is wanted."""
+    def _collect(self, monitor: Monitor, lines: list[StageLine], twin: str, *, length_s: int) -> None:
+        """Take messages until the sweep is done; end it early when its twin lost an instance or the end is wanted."""
         drain_s = self.plan.last_answer_s + _LATE_S
-        until, stopping = time.monotonic() + length_s + drain_s, False
+        until, stopping, before = time.monotonic() + length_s + drain_s, False, self._losses(twin)
         while time.monotonic() < until:
             for message in self.generator.messages(timeout_s=_POLL_S):
                 if self._take(message, lines):
@@ -121,9 +129,8 @@ class Campaign:
             monitor.check()
             self._take_samples()
             self._judge(patient=True)
-            for death in self.clusters.deaths():
-                self._mourn(death)
-            if not stopping and (self.dead or self.end_wanted()):
+            self._hear_deaths()
+            if not stopping and (self._losses(twin) > before or self.end_wanted()):
                 self.generator.stop_sweep()
                 stopping, until = True, time.monotonic() + drain_s
         last = self.generator.last_lines()
@@ -157,9 +164,7 @@ class Campaign:
                 self.usage.append(line)
         with suppress(queue.Empty):
             while True:
-                event = self.told.get_nowait()
-                if event.kind != "instance-died":  # the clusters tell a death, with the end of its log
-                    self._record(event)
+                self._heed(self.told.get_nowait())
 
     def _judge_all(self) -> None:
         deadline = time.monotonic() + _SETTLE_S
@@ -185,10 +190,37 @@ class Campaign:
             if why:
                 self.tell("stage-invalid", f"{line.stage.name}: {'; '.join(why)}", stage=line.stage.id)
 
-    def _mourn(self, death: Death) -> None:
-        self.dead.append(death.name)
-        self.tell("instance-died", str(death), instance=death.name)
-        self.progress.say(str(death))
+    def _hear_deaths(self) -> None:
+        for death in self.clusters.deaths():
+            if self.roll.hear_death(death.name):
+                self._mourn(death.name, str(death))
+
+    def _heed(self, event: Event) -> None:
+        """Take an event of the watch; of an instance's first death the clusters tell, with the end of its log."""
+        name = event.instance or ""
+        if event.kind == "instance-died":
+            if self.roll.see_death(name):
+                self._mourn(name, event.text)
+            return
+        if event.kind == "instance-restarted":
+            self._hear_deaths()  # so that a death stands before the new life
+            if self.roll.see_restart(name):
+                self._mourn(name, f"{name} ended")
+        self._record(event)
+
+    def _mourn(self, name: str, text: str) -> None:
+        self.tell("instance-died", text, instance=name)
+        self.progress.say(text)
+
+    def _losses(self, twin: str) -> int:
+        return sum(self.roll.deaths.get(one.name, 0) for one in self.instances if one.twin == twin)
+
+    def _is_gone(self, twin: str) -> bool:
+        """Say whether an instance of a twin is gone, or back and not ready yet."""
+        self._hear_deaths()
+        self._take_samples()
+        own = [one for one in self.instances if one.twin == twin and one.name in self.roll.deaths]
+        return any(one.name in self.roll.gone or not self.is_ready(one) for one in own)
 
     def _note(self, note: Note) -> None:
         self.tell(note.kind, note.text, stage=note.stage, figures=note.figures)
@@ -196,5 +228,12 @@ class Campaign:
     def _record(self, event: Event) -> None:
         self.events.append(event)
         self.writer.write(event)
-        if event.kind in ("probe", "schedule-cut", "worker-lost", "stage-invalid"):
+        if event.kind in (
+            "probe",
+            "schedule-cut",
+            "worker-lost",
+            "stage-invalid",
+            "instance-oom",
+            "instance-restarted",
+        ):
             self.progress.say(event.text)

@@ -26,7 +26,7 @@ class BadEnvironment(Ended):
 
 
 class InstanceDied(BadEnvironment):
-    """A target ended under load: the run is over, its report marked partial."""
+    """A target ended under load: its twin was left out from there on, the report is marked partial."""
 
 
 class GateFailed(Ended):

@@ -18,6 +18,7 @@ from pathlib import Path
 from analysis.compare import Outcome
 from analysis.report.compare import overall
 from clusters import Clusters, fetch_counters, start_clusters
+from clusters.ask import Asker
 from monitor import Monitor, MonitorError, Sources, open_sources
 from records import provenance
 from records.clock import Clock
@@ -182,7 +183,7 @@ def _drive(job: _Job, clusters: Clusters, watch: Watch, writer: RunWriter) -> No
     ):
         ready = generator.wait_ready(end_wanted)
         campaign = Campaign(plan, instances, clusters, generator, writer, clock, progress, end_wanted)
-        campaign.told = watch.told
+        campaign.told, campaign.is_ready = watch.told, lambda instance: _is_ready(job, instance)
         monitor = Monitor(instances, clock, campaign.samples.put, sources=watch.sources.by_name)
         monitor.set_pids(GENERATOR, ready.pids)
         monitor.start()
@@ -196,6 +197,15 @@ def _drive(job: _Job, clusters: Clusters, watch: Watch, writer: RunWriter) -> No
 def _counters(job: _Job, instances: Sequence[Instance]) -> dict[str, float]:
     counted = fetch_counters(job.plan, instances, job.context.root)
     return {name: value for name, value in counted.items() if value is not None}
+
+
+def _is_ready(job: _Job, instance: Instance) -> bool:
+    """Ask an instance that runs again whether it can take load."""
+    if instance.twin is None or instance.address is None:
+        return False
+    twin = job.plan.twins[instance.twin]
+    with Asker(twin, instance.address, job.context.root) as asker:
+        return asker.ask(twin.ready).status == 200
 
 
 def _watched(targets: Sequence[Instance], plan: Plan) -> tuple[Instance, ...]:

@@ -1,10 +1,11 @@
-"""cpu.png: the cores that each instance used, against the rate offered, with the twins' allotment."""
+"""cpu.png: the cores that each instance used, against the rate offered, with the twins' allotment and own limits."""
 
 from __future__ import annotations
 
 from matplotlib.figure import Figure
 
 from analysis import setting
+from analysis.containers import HELD_RATIO
 from analysis.findings import Findings
 from analysis.plots import style
 from analysis.plots.instances import Value, draw_instances
@@ -25,6 +26,10 @@ def draw(findings: Findings) -> Figure:
         of_block=lambda block: block.target_cores,
         limit=limit,
         limit_name="allotment (cores)",
+        own_limit=lambda container: container.cpu_limit_cores,
+        own_limit_name="own limit (cores)",
+        marked=lambda point: {name for name, ratio in point.throttled.items() if ratio >= HELD_RATIO},
+        marked_name=f"throttled in {HELD_RATIO:.0%} of its periods or more",
     )
     draw_instances(figure, findings, value)
     return figure

@@ -2,32 +2,46 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Final
+from typing import Any, Final
 
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
 from analysis import setting
+from analysis.containers import ContainerFigures
 from analysis.curve import BlockPoint, CurvePoint
 from analysis.findings import Findings
 from analysis.plots import style
 
 _MARKERS: Final = ("^", "v", "D", "P", "X", "<", ">", "*")
+_MARKED: Final[dict[str, Any]] = {
+    "marker": "o", "markersize": 14, "markerfacecolor": "none", "markeredgecolor": style.PURPLE, "markeredgewidth": 1.6,
+    "linestyle": "",
+}  # fmt: skip
+_WHOLE: Final[dict[str, Any]] = {"color": style.GREEN, "linewidth": 2}
+_OWN: Final[dict[str, Any]] = {"color": "black", "linewidth": 1.8, "linestyle": (0, (5, 4))}
 _NAMED: Final = 4  # more instances of a twin than this share one entry of the legend
 
 
 @dataclass(frozen=True, slots=True)
 class Value:
-    """What to draw: of an instance in a point, and of all that serve in a block; `limit` of a twin."""
+    """What to draw: of an instance in a point, and of all that serve in a block; `limit` of a twin.
+
+    `own_limit` is a container's own; `marked` names the instances of a point that were at it.
+    """
 
     axis: str
     of_instance: Callable[[CurvePoint], Mapping[str, float | None]]
     of_block: Callable[[BlockPoint], float | None]
     limit: Callable[[str, str], float | None]
     limit_name: str
+    own_limit: Callable[[ContainerFigures], float | None]
+    own_limit_name: str
+    marked: Callable[[CurvePoint], set[str]] = lambda _: set()
+    marked_name: str = ""
     scale: float = 1.0
 
 
@@ -84,28 +98,54 @@ def _draw_twin(axes: Axes, findings: Findings, endpoint: str, look: style.Look, 
                 *zip(*rows, strict=True), color=look.colour, marker=_MARKERS[number % len(_MARKERS)], markersize=6,
                 linewidth=1.1, linestyle="--", alpha=0.75,
             )  # fmt: skip
+        held = {point.at_rps for point in points if name in value.marked(point)}
+        marked = [row for row in rows if row[0] in held]
+        if marked:
+            axes.plot(*zip(*marked, strict=True), **_MARKED, gid="marked")
     return max(drawn, default=0.0)
 
 
 def _draw_limits(axes: Axes, findings: Findings, endpoint: str, value: Value, highest: float) -> float:
-    """Draw each twin's limit and return the highest value drawn.
+    """Draw each twin's limit and each container's own, and return the highest value drawn.
 
-    A limit more than twice what was used is written instead, so that the curves stay readable.
+    A limit more than twice what was used (a container's own: four times) is written instead, so that the curves stay
+    readable.
     """
     far, used = [], highest
     limits = {look.label: value.limit(look.twin, endpoint) for look in style.looks(findings)}
-    for level in sorted({limit / value.scale for limit in limits.values() if limit is not None}):
-        owners = " and ".join(
-            label for label, limit in limits.items() if limit is not None and limit / value.scale == level
-        )
-        if level <= 2 * used:
-            axes.axhline(level, color=style.GREEN, linewidth=2, zorder=1)
-            highest = max(highest, level)
-        else:
-            far.append(f"{value.limit_name} of {owners}: {level:,.4g} (above this axis)")
+    drawn = (
+        (_levels(limits, value.scale), value.limit_name, _WHOLE, 2),
+        (_levels(_own_limits(findings, endpoint, value), value.scale), value.own_limit_name, _OWN, 4),
+    )
+    for levels, name, look, reach in drawn:
+        for level, owners in levels.items():
+            if level <= reach * used:
+                axes.axhline(level, **look, zorder=1, gid=name)
+                highest = max(highest, level)
+            else:
+                far.append(f"{name} of {owners}: {level:,.4g} (above this axis)")
     if far:
         axes.text(0.02, 0.98, "\n".join(far), transform=axes.transAxes, va="top", color=style.GREY)
     return highest
+
+
+def _levels(limits: Mapping[str, float | None], scale: float) -> dict[float, str]:
+    """Return the owners of each level of a limit, as far as there is one, from low to high."""
+    scaled = {owner: limit / scale for owner, limit in limits.items() if limit is not None}
+    return {
+        level: _owners([owner for owner, one in scaled.items() if one == level])
+        for level in sorted(set(scaled.values()))
+    }
+
+
+def _owners(names: Sequence[str]) -> str:
+    return " and ".join(names) if len(names) < 3 else f"each of {len(names)} containers"
+
+
+def _own_limits(findings: Findings, endpoint: str, value: Value) -> dict[str, float | None]:
+    """Return the own limit of each container, as it was in force at the last point."""
+    points = [point for twin in findings.twins for point in findings.curves[twin, endpoint].points]
+    return {name: value.own_limit(one) for point in points for name, one in point.containers.items()}
 
 
 def _keys(findings: Findings, value: Value) -> list[Line2D]:
@@ -125,7 +165,12 @@ def _keys(findings: Findings, value: Value) -> list[Line2D]:
             )
             for i, name in enumerate(names)
         ]  # fmt: skip
-    keys.append(Line2D([], [], color=style.GREEN, linewidth=2, label=value.limit_name))
+    keys.append(Line2D([], [], **_WHOLE, label=value.limit_name))
+    points = [point for curve in findings.curves.values() for point in curve.points]
+    if any(value.own_limit(one) is not None for point in points for one in point.containers.values()):
+        keys.append(Line2D([], [], **_OWN, label=value.own_limit_name))
+    if any(value.marked(point) for point in points):
+        keys.append(Line2D([], [], **_MARKED, label=value.marked_name))
     if style.has_invalid(findings):
         keys.append(style.invalid_key())
     return keys

@@ -1,4 +1,4 @@
-"""memory.png: the working set of each instance, against the rate offered, with the twins' limit and their idle base."""
+"""memory.png: the working set of each instance, against the rate offered, with limits and the idle base."""
 
 from __future__ import annotations
 
@@ -23,6 +23,8 @@ def draw(findings: Findings) -> Figure:
         of_block=lambda block: block.memory_bytes,
         limit=lambda twin, endpoint: memory_of(findings.run, twin, endpoint).limit_bytes,
         limit_name="limit (MiB)",
+        own_limit=lambda container: container.memory_limit_bytes,
+        own_limit_name="own limit (MiB)",
         scale=_MIB,
     )
     draw_instances(figure, findings, value)

@@ -14,6 +14,7 @@ from analysis.summary import coalescing_text
 from analysis.summary_schema import Summary
 
 UNKNOWN: Final = "–"
+_TOLD_RATIO: Final = 0.01  # of the periods; less is the scheduler's own grain
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,9 +104,15 @@ def stage_rows(findings: Findings) -> tuple[StageRow, ...]:
 
 
 def _judgement(point: CurvePoint) -> str:
-    if not point.valid:
-        return "invalid"
-    return "past saturation" if point.past_saturation else "valid"
+    judged = "invalid" if not point.valid else "past saturation" if point.past_saturation else "valid"
+    return "; ".join(text for text in (judged, throttled_text(point.throttled)) if text)
+
+
+def throttled_text(throttled: dict[str, float]) -> str:
+    """Return which containers were held back by their CPU limits, and how often; "" for under 1 % of the periods."""
+    held = {name: round(100 * ratio) for name, ratio in throttled.items() if ratio >= _TOLD_RATIO}
+    told = ", ".join(f"{name} in {percent} %" for name, percent in held.items())
+    return f"throttled: {told} of its periods" if told else ""
 
 
 def load_text(point: CurvePoint) -> str:

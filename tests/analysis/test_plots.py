@@ -44,6 +44,8 @@ CASES: dict[str, dict[str, object]] = {
         "endpoints": ("search",),
         "knees_rps": {("go", "search"): 500.0, ("rust", "search"): 900.0},
     },
+    "containers": {"container_cores": 0.5, "held": frozenset({6, 13, 20}), "memory_mib": {"go": 400, "rust": 300}},
+    "containers far below their limits": {"container_cores": 4.0},
     "three pairs": {"order": ("go", "rust") * 3, "factors": (1.0, 1.0, 1.1, 1.2, 1.0, 0.9)},
 }
 
@@ -177,6 +179,22 @@ def test_the_promise_and_the_allotment_are_lines(find_drawn: FindDrawn) -> None:
     }  # fmt: skip
     assert levels == {"latency.png": [100.0], "cpu.png": [1.0], "memory.png": []}
     assert "limit (MiB) of Go and Rust: 2,048 (above this axis)" in words(plots.draw_picture("memory.png", findings))
+
+
+def test_a_containers_own_limits_are_dashed_lines_and_throttled_instances_are_marked(find_drawn: FindDrawn) -> None:
+    # stage 6 is go's 2,000/s on balance in block 0, of which block 3 was not held back: 0.9 and 0.0 make 0.45
+    findings = find_drawn(container_cores=0.5, held=frozenset({6, 48}), memory_mib={"go": 400, "rust": 300})
+    cpu, memory = plots.draw_picture("cpu.png", findings), plots.draw_picture("memory.png", findings)
+    own = {
+        line.get_gid(): float(np.asarray(line.get_ydata())[0])
+        for line in (*cpu.axes[0].lines, *memory.axes[0].lines)
+        if str(line.get_gid()).startswith("own limit")
+    }
+    assert own == {"own limit (cores)": 0.5, "own limit (MiB)": 512.0}
+    marks = [line for line in cpu.axes[0].lines if line.get_gid() == "marked"]
+    assert [list(np.asarray(line.get_xdata())) for line in marks] == [[2_000.0], [2_000.0]]
+    assert "throttled in 50% of its periods or more" in words(cpu)
+    assert "throttled" not in words(memory)
 
 
 def test_the_headline_puts_the_published_figure_beside_the_measured_one(find_drawn: FindDrawn) -> None:

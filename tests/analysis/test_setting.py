@@ -49,3 +49,22 @@ def test_a_sender_process_can_use_one_core(
     plan = run.plan.model_copy(update={"swarm": run.plan.swarm.model_copy(update={"processes": processes})})
     generator = replace(run.manifest.instances[6], cpu_set=cpus)
     assert setting.generator_cores((generator,), plan) == cores
+
+
+def test_containers_that_serve_have_what_their_own_limits_give_them_and_no_more_than_the_twin(
+    find_drawn: FindDrawn,
+) -> None:
+    run = find_drawn(order=("go",)).run
+
+    def shared(cpus: float, count: int) -> tuple[float | None, float | None]:
+        own = [replace(one, watch="container", cpus=cpus, memory_limit_bytes=1 << 29) for one in run.manifest.instances]
+        positions = tuple(range(count))
+        return (
+            setting.twin_cores(own, positions, run.plan, "go"),
+            setting.twin_memory_bytes(own, positions, run.plan, "go"),
+        )
+
+    # the plan gives the twin 1.0 core; three containers with a third each, of which two serve
+    assert shared(1 / 3, 2) == (pytest.approx(2 / 3, abs=1e-5), 1 << 30)
+    assert shared(1 / 3, 3) == (pytest.approx(1.0), 3 << 29)
+    assert shared(1.0, 2) == (1.0, 1 << 30)

@@ -13,7 +13,7 @@ from records.event import Event
 from records.run_folder import RunWriter
 from records.second import Second, StatusCount
 from records.stage import Stage, StageLine
-from records.usage import HostUsage, UsageLine
+from records.usage import ContainerUsage, HostUsage, UsageLine
 
 
 def write_run(path: Path, drawn: Drawn) -> Path:
@@ -76,6 +76,7 @@ def _write_usage(
 ) -> None:
     by_second = {start + i: stage for start, stage in planned for i in range(stage.length_s)}
     cpu = dict.fromkeys(INSTANCES, 0.0)
+    held = dict.fromkeys(INSTANCES, 0)
     busy = [0.0, 0.0]
     last = max(by_second, default=ZERO_S + 1) + (2 if flow is None else 2 + drawn.drain_s)
     dies = next((start for start, stage in planned if stage.id == drawn.dead_from_stage), None)
@@ -88,6 +89,7 @@ def _write_usage(
                 tuple(None if name in unread else cpu[name] for name in INSTANCES),
                 tuple(None if name in unread else _memory(drawn, name, second) for name in INSTANCES),
                 (None,) * 7, (None,) * 7, HostUsage(sum(busy), 0.0, (busy[0], busy[1]), 1 << 30),
+                containers=_containers(drawn, held, unread, second),
             )
         )  # fmt: skip
         if flow is not None and second in flow.answered:
@@ -99,9 +101,25 @@ def _write_usage(
         sent_with = 0.95 if stage.id in drawn.busy_generator else drawn.generator_cores
         for number in (1, 2):
             cpu[f"{stage.twin}-{number}"] += used / 2
+            held[f"{stage.twin}-{number}"] += 9 if stage.id in drawn.held else 0
         cpu["generator"] += sent_with
         busy[0] += used
         busy[1] += sent_with
+
+
+def _containers(drawn: Drawn, held: dict[str, int], unread: set[str], second: int) -> tuple[ContainerUsage | None, ...]:
+    """Return what containers show: ten periods a second, 7 processes, 1 kB/s in, 2 kB/s out, of the rest none."""
+    if drawn.container_cores is None:
+        return ()
+    periods = 10 * (second - ZERO_S)
+
+    def shown(name: str) -> ContainerUsage | None:
+        if name == "generator" or name in unread:
+            return None
+        own = (None, None) if name.endswith("-rest") else (1_000 * second, 2_000 * second)
+        return ContainerUsage(periods, held[name], held[name] / 20, drawn.container_cores, 1 << 29, 7, *own)
+
+    return tuple(shown(name) for name in INSTANCES)
 
 
 def _unread(drawn: Drawn, stage: Stage | None) -> set[str]:

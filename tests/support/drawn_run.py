@@ -72,6 +72,8 @@ class Drawn:
     counters_s: int | None = None  # the monotonic second in which the targets' counters were read
     memory_grows_s: tuple[int, ...] = ()  # each of these seconds adds 1 MiB to every instance of `go`
     cost: dict[str, Any] = field(default_factory=dict)  # the plan's section
+    container_cores: float | None = None  # instances are containers, each with this CPU limit and half of a GiB
+    held: frozenset[int] = frozenset()  # stages whose serving containers are held back in 9 of 10 periods
     judged: bool = False
     cut_after: int | None = None  # write only the first stages
 
@@ -109,8 +111,9 @@ def manifest_for(drawn: Drawn) -> Manifest:
     plan = plan_for(drawn)
     instances = tuple(
         Instance(
-            one.name, "target", name, one.address, serves=tuple(one.serves), cpu_set=(0,), watch="process",
-            memory_limit_bytes=2 << 30,
+            one.name, "target", name, one.address, serves=tuple(one.serves), cpu_set=(0,),
+            watch="process" if drawn.container_cores is None else "container", cpus=drawn.container_cores,
+            memory_limit_bytes=2 << 30 if drawn.container_cores is None else 1 << 29,
         )
         for name, twin in plan.twins.items()
         for one in twin.instances

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Callable
 
 import pytest
 from hypothesis import given
@@ -27,13 +28,21 @@ LIMITS = {("one", "front"): 300, ("two", "front"): 600, ("one", "back"): 900, ("
 
 
 def drive(
-    plan: Plan, limits: dict[tuple[str, str], int] = LIMITS, slowness: float = 1.0
+    plan: Plan,
+    limits: dict[tuple[str, str], int] = LIMITS,
+    slowness: float = 1.0,
+    is_gone: Callable[[str, int], bool] = lambda *_: False,
 ) -> tuple[list[Sweep], list[Note]]:
-    """Drive a campaign whose probes find the given limits; each sweep takes what it should, times the slowness."""
+    """Drive a campaign whose probes find the given limits; each sweep takes what it should, times the slowness.
+
+    `is_gone` is asked with the number of sweeps driven so far.
+    """
     notes: list[Note] = []
     now_s = [1000.0]
     sweeps: list[Sweep] = []
-    run = campaign(plan, Scope.of(plan), clock=lambda: now_s[0], tell=notes.append)
+    run = campaign(
+        plan, Scope.of(plan), clock=lambda: now_s[0], tell=notes.append, is_gone=lambda t: is_gone(t, len(sweeps))
+    )
     sweep = next(run, None)
     while sweep is not None:
         sweeps.append(sweep)
@@ -135,3 +144,47 @@ def test_with_no_good_answer_at_all_the_schedule_ends_with_an_error_after_the_pr
         ScheduleError, match=r"^front, back: no good answer to any probe of one or two, .*logs.*`expect`"
     ):
         drive(make_plan(), limits={})
+
+
+STEPS = {"kind": "steps", "rates_rps": [1.0, 2.0]}
+
+
+def twins_of(sweeps: list[Sweep]) -> list[str]:
+    return [sweep[0].twin for sweep in sweeps]
+
+
+def test_a_twin_that_is_gone_gets_no_more_sweeps_and_the_other_goes_on() -> None:
+    plan = make_plan(stages=STEPS, search={"pairs": 3, "time_limit_s": 1e6})
+    whole, _ = drive(plan)
+    first = whole[0][0].twin
+    sweeps, notes = drive(plan, is_gone=lambda twin, driven: twin == first and driven >= 1)
+    other = [sweep for sweep in whole if sweep[0].twin != first]
+    places = [(s[0].endpoint, s[0].pair, s[0].block) for s in sweeps]
+    assert places == [(s[0].endpoint, s[0].pair, s[0].block) for s in (whole[0], *other)]
+    # two endpoints in each of three pairs are six sweeps, of which one was driven
+    assert [(n.kind, n.text, n.figures) for n in notes] == [
+        ("schedule-cut", f"5 sweeps of {first} left out: an instance of it was gone", {"sweeps": 5})
+    ]
+    ids = [stage.id for sweep in sweeps for stage in sweep]
+    assert ids == list(range(len(ids)))
+
+
+def test_a_twin_that_is_back_is_driven_again() -> None:
+    plan = make_plan(stages=STEPS, search={"pairs": 3, "time_limit_s": 1e6})
+    first = twins_of(drive(plan)[0])[0]
+    sweeps, notes = drive(plan, is_gone=lambda twin, driven: twin == first and 1 <= driven < 3)
+    assert Counter(twins_of(sweeps))[first] == 5
+    assert notes[0].text == f"1 sweep of {first} left out: an instance of it was gone"
+
+
+def test_a_twin_gone_before_its_probe_leaves_the_rates_to_the_other() -> None:
+    sweeps, notes = drive(make_plan(stages={"fractions": [0.5]}), is_gone=lambda twin, _: twin == "two")
+    assert set(twins_of(sweeps)) == {"one"}
+    assert [s[0].rate_rps for s in sweeps if s[0].kind == "measure"][:2] == [150, 450]
+    assert notes[-1].kind == "schedule-cut"
+
+
+def test_with_both_twins_gone_the_schedule_ends() -> None:
+    sweeps, notes = drive(make_plan(stages=STEPS), is_gone=lambda _, driven: driven >= 1)
+    assert len(sweeps) == 1
+    assert {note.kind for note in notes} == {"schedule-cut"}

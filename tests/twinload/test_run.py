@@ -213,8 +213,8 @@ def test_a_killed_run_leaves_no_orphan(pair: Pair) -> None:
     wait_until(lambda: pair.processes() == [], timeout_s=20, what="the end of all children")
 
 
-def test_an_instance_killed_under_load_is_named_and_its_stage_is_invalid(pair: Pair) -> None:
-    process = pair.start("run", "--no-gate")
+def test_an_instance_killed_under_load_is_named_and_the_other_twin_is_measured_to_the_end(pair: Pair) -> None:
+    process = pair.start("run", "--no-gate", "--set", "search.pairs=2")
     wait_until(lambda: stage_lines(pair) >= 2, what="load")
     first = RunReader(pair.latest)
     twin = next(iter(first.seconds())).twin
@@ -228,6 +228,12 @@ def test_an_instance_killed_under_load_is_named_and_its_stage_is_invalid(pair: P
     assert [event.instance for event in events if event.kind == "instance-died"] == [f"{twin}-1"]
     assert any(line.valid is False for line in RunReader(pair.latest).stages())
     assert summary(pair)["run"]["partial"] is True
+    # The rest of the run is usable: two pairs of two rates of the other twin, and what was left out is told.
+    measured = [line for line in RunReader(pair.latest).stages() if line.stage.twin != twin]
+    assert [line.stage.rate_rps for line in measured] == [60.0, 120.0] * 2
+    assert not any("died" in why for line in measured for why in line.why)
+    assert f"sweep of {twin} left out" in said
+    assert any(f"sweep of {twin} left out" in note for note in summary(pair)["run"]["notes"])
 
 
 def test_raw_ids_stay_out_of_every_file_also_when_they_are_sent(pair: Pair) -> None:
