@@ -11,6 +11,7 @@ EventKind = Literal[
     "instance-died",
     "stage-invalid",
     "worker-lost",
+    "search",  # how a block's capacity search ended, and why the pairs did
     "schedule-cut",  # blocks left out so that the run fits its time limit
     "interrupted",
     "failed",

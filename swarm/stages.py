@@ -15,8 +15,14 @@ from dataclasses import dataclass
 from records.plan import Plan
 from records.plan_rules import planned_rates, ramp_seconds
 from records.stage import Stage
+from swarm.trials import LONG
 
 PROBE_WARMUP_S = 1
+LEAST_REQUESTS = 1_000
+"""Of a trial: a p99 has ten requests beyond it then."""
+LONGEST_TRIAL_S = 10
+PROLONGED = 3
+"""A trial that was not steady is run once more, so many times as long."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,3 +96,13 @@ def _steps(plan: Plan, limit_rps: float | None) -> Iterator[_Step]:
     measured_s = [listed.measure_s for listed in stages.list_ or []] if stages.kind == "list" else []
     for number, (name, rate_rps, users, warmup_s) in enumerate(planned_rates(stages, plan.swarm)):
         yield _Step(name, rate_rps, users, warmup_s, measured_s[number] if measured_s else stages.measure_s)
+
+
+def trial_stage(plan: Plan, place: Place, stage_id: int, rate_rps: float, *, prolonged: bool = False) -> Stage:
+    """Return one trial of the capacity search; LONGEST_TRIAL_S ends what is run longer for the sake of requests."""
+    wanted_s = max(plan.search.trial_s, min(math.ceil(LEAST_REQUESTS / rate_rps), LONGEST_TRIAL_S))
+    return Stage(
+        id=stage_id, name=LONG if prolonged else "trial", kind="trial", twin=place.twin, endpoint=place.endpoint,
+        pair=place.pair, block=place.block, rate_rps=rate_rps, warmup_s=plan.stages.warmup_s,
+        measure_s=wanted_s * (PROLONGED if prolonged else 1),
+    )  # fmt: skip
