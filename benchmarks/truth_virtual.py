@@ -1,6 +1,6 @@
 """Does a capacity search find what is there? Known targets in virtual time: bias, half-width, coverage, false claims.
 
-    python -m benchmarks.truth_virtual --repetitions 200 [--targets M/M/1 …] [--jobs 2] [--json]
+    python -m benchmarks.truth_virtual --repetitions 200 [--targets M/M/1 …] [--jobs 2]
     python -m benchmarks.truth_virtual --stopping
 
 Each repetition is a whole run of the product's own schedule, search, judge and analysis: a baseline, and a candidate
@@ -67,12 +67,14 @@ class Repetition:
     trials: int
 
 
-def repeat(seed: int, *, name: str, factor: float, ratio_width: float, time_limit_s: float) -> Repetition | None:
+def repeat(
+    seed: int, *, name: str, factor: float, ratio_width: float, time_limit_s: float, trial_s: int
+) -> Repetition | None:
     """Make one run; None when it ended with fewer than three pairs, which have no interval."""
     twins = {"baseline": TARGETS[name](1.0), "candidate": TARGETS[name](factor)}
     truth = twins["baseline"].capacity_rps
     plan = make_plan(
-        twins["baseline"].limit_ms, seed=seed, time_limit_s=time_limit_s, ratio_width=ratio_width,
+        twins["baseline"].limit_ms, seed=seed, time_limit_s=time_limit_s, ratio_width=ratio_width, trial_s=trial_s,
     )  # fmt: skip
     run = VirtualDriver(plan, twins, np.random.default_rng([seed, 1])).run()
     capacity, ratio = capacity_of(run.blocks, "baseline", ENDPOINT, plan), capacity_ratio(run.blocks, ENDPOINT, plan)
@@ -109,6 +111,7 @@ def study(name: str, factor: float, options: argparse.Namespace) -> Found:
     """Repeat a target's run and sum it up."""
     job = partial(
         repeat, name=name, factor=factor, ratio_width=options.ratio_width, time_limit_s=options.time_limit,
+        trial_s=options.trial_s,
     )  # fmt: skip
     seeds = range(options.seed, options.seed + options.repetitions)
     if options.jobs > 1:
@@ -161,6 +164,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         "--factors", nargs="*", type=float, default=[FASTER, 1.0], help="candidate ÷ baseline; 1: twins"
     )
     parser.add_argument("--ratio-width", type=float, default=0.05)
+    parser.add_argument("--trial-s", type=int, default=2, help="measured seconds of a trial")
     parser.add_argument("--time-limit", type=float, default=360.0)
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--jobs", type=int, default=1)

@@ -21,7 +21,9 @@ from benchmarks.truth_virtual import study
 
 
 def options(repetitions: int, time_limit_s: float = 2_400) -> argparse.Namespace:
-    return argparse.Namespace(repetitions=repetitions, seed=1, jobs=1, ratio_width=0.05, time_limit=time_limit_s)
+    return argparse.Namespace(
+        repetitions=repetitions, seed=1, jobs=1, ratio_width=0.05, time_limit=time_limit_s, trial_s=2
+    )
 
 
 def test_departures_of_one_server_by_hand() -> None:
