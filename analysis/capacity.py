@@ -17,8 +17,9 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
+from analysis.crossing import crossing
 from analysis.intervals import LEAST_FOR_T, Interval, mean_interval
-from analysis.stopping import is_narrow, sequential_interval
+from analysis.stopping import half_width, is_narrow, sequential_interval
 from records.plan import Plan, SloPlan
 from swarm.capacity_pairs import goal_of
 from swarm.search import Bounds, Goal, relevant_bounds
@@ -28,6 +29,7 @@ SAME_RATE = 1e-9
 RESOLUTION = 1 / 8
 """No interval is narrower than this share of the width between bounds: what counting whole requests in whole seconds
 leaves open is alike in every block, so that a spread over blocks does not show it."""
+_NEAR = 0.06  # in the logarithm of the rate: further away the late share is no straight line
 _OF_CHANCE = 3.0
 """A shortfall at the upper bound counts while it is within so many widths: above, the server fell, and gives less."""
 
@@ -91,13 +93,52 @@ def block_capacities(trials: Iterable[Trial], plan: Plan) -> tuple[BlockCapacity
 
 
 def capacity_of(blocks: Sequence[BlockCapacity], twin: str, endpoint: str, plan: Plan) -> Capacity | None:
-    """Return a twin's capacity: the geometric mean over its blocks; None when no block has one."""
+    """Return a twin's capacity over its blocks; None when no block has one.
+
+    The geometric mean of the blocks' capacities with a t interval; where lateness grows gently with the rate (by less
+    than e over a block's width) and there are three blocks, the crossing of all their trials together, with the wider
+    of the t interval's half-width and that of the crossing's jackknife over blocks.
+    """
     mine = tuple(b for b in blocks if (b.twin, b.endpoint) == (twin, endpoint))
-    values = [math.log(b.value_rps) for b in mine if b.counts and b.value_rps]
-    found = mean_interval(values)
+    counted = [b for b in mine if b.counts]
+    found = mean_interval([math.log(b.value_rps) for b in counted if b.value_rps])
     if found is None:
         return None
-    return Capacity(_exp(found, plan), any(b.at_least for b in mine), mine)
+    at_least = any(b.at_least for b in mine)
+    if found.kind == "t95" and not at_least:
+        found = _pooled(counted, found, plan)
+    return Capacity(_exp(found, plan), at_least, mine)
+
+
+def _pooled(blocks: Sequence[BlockCapacity], mean: Interval, plan: Plan) -> Interval:
+    """Return the crossing of all trials near the blocks' mean with its interval; the mean where the limit is sharp."""
+    near = [_near(block, mean.value, plan.slo) for block in blocks]
+    whole = _joined(near)
+    count = len(blocks)
+    if len(whole[0]) < 2 * count:
+        return mean
+    at = crossing(*whole)
+    if at.slope * math.log1p(plan.search.capacity_width) >= 1:
+        return mean
+    left_out = [crossing(*_joined(near[:i] + near[i + 1 :])).log_rps for i in range(count)]
+    pseudo = [count * at.log_rps - (count - 1) * other for other in left_out]
+    half = max(mean.hi - mean.value, half_width(pseudo, 0.95))
+    return Interval(at.log_rps, at.log_rps - half, at.log_rps + half, count, "t95")
+
+
+def _near(block: BlockCapacity, log_rps: float, slo: SloPlan) -> list[tuple[float, float]]:
+    """Return log rate and late share of a block's trials that are near a rate."""
+    points = [
+        (math.log(t.rate_rps), t.counts.late_ratio)
+        for t in evidence_of(block.trials, slo).used
+        if t.valid and t.counts.requests
+    ]
+    return [point for point in points if abs(point[0] - log_rps) <= _NEAR]
+
+
+def _joined(parts: Sequence[Sequence[tuple[float, float]]]) -> tuple[list[float], list[float]]:
+    points = [point for part in parts for point in part]
+    return [x for x, _ in points], [y for _, y in points]
 
 
 def capacity_ratio(blocks: Sequence[BlockCapacity], endpoint: str, plan: Plan) -> CapacityRatio | None:

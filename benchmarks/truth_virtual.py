@@ -18,7 +18,7 @@ import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import asdict, dataclass
-from functools import partial
+from functools import cache, partial
 from typing import Final
 
 import numpy as np
@@ -52,6 +52,12 @@ TARGETS: Final[dict[str, Callable[[float], Target]]] = {
 }
 
 
+@cache
+def target_of(name: str, factor: float) -> Target:
+    """Return a target, made once: some capacities are found by long simulation."""
+    return TARGETS[name](factor)
+
+
 @dataclass(frozen=True, slots=True)
 class Repetition:
     """One run: capacity of the baseline ÷ truth, whether its interval holds the truth, and the same of the ratio."""
@@ -71,7 +77,7 @@ def repeat(
     seed: int, *, name: str, factor: float, ratio_width: float, time_limit_s: float, trial_s: int
 ) -> Repetition | None:
     """Make one run; None when it ended with fewer than three pairs, which have no interval."""
-    twins = {"baseline": TARGETS[name](1.0), "candidate": TARGETS[name](factor)}
+    twins = {"baseline": target_of(name, 1.0), "candidate": target_of(name, factor)}
     truth = twins["baseline"].capacity_rps
     plan = make_plan(
         twins["baseline"].limit_ms, seed=seed, time_limit_s=time_limit_s, ratio_width=ratio_width, trial_s=trial_s,
