@@ -23,14 +23,15 @@ from analysis.stopping import half_width, is_narrow, sequential_interval
 from records.plan import Plan, SloPlan
 from swarm.capacity_pairs import goal_of
 from swarm.search import Bounds, Goal, relevant_bounds
-from swarm.trials import Evidence, Trial, evidence_of
+from swarm.trials import LATE_LIMIT_RATIO, Evidence, Trial, evidence_of
 
 SAME_RATE = 1e-9
 RESOLUTION = 1 / 8
 """No interval is narrower than this share of the width between bounds: what counting whole requests in whole seconds
 leaves open is alike in every block, so that a spread over blocks does not show it."""
 _NEAR = 0.06  # in the logarithm of the rate: further away the late share is no straight line
-_OF_CHANCE = 3.0
+_GENTLE = 0.2  # where the bad trials near the limit have larger late shares, it is sharp
+_OF_CHANCE = 1.5
 """A shortfall at the upper bound counts while it is within so many widths: above, the server fell, and gives less."""
 
 
@@ -95,9 +96,9 @@ def block_capacities(trials: Iterable[Trial], plan: Plan) -> tuple[BlockCapacity
 def capacity_of(blocks: Sequence[BlockCapacity], twin: str, endpoint: str, plan: Plan) -> Capacity | None:
     """Return a twin's capacity over its blocks; None when no block has one.
 
-    The geometric mean of the blocks' capacities with a t interval; where lateness grows gently with the rate (by less
-    than e over a block's width) and there are three blocks, the crossing of all their trials together, with the wider
-    of the t interval's half-width and that of the crossing's jackknife over blocks.
+    The geometric mean of the blocks' capacities with a t interval. Where lateness grows gently with the rate (by less
+    than e over a block's width, and bad trials have few late requests) and there are three blocks: the crossing of all
+    their trials together, with the wider of two half-widths: that one's, and the crossing's jackknife over blocks.
     """
     mine = tuple(b for b in blocks if (b.twin, b.endpoint) == (twin, endpoint))
     counted = [b for b in mine if b.counts]
@@ -115,7 +116,8 @@ def _pooled(blocks: Sequence[BlockCapacity], mean: Interval, plan: Plan) -> Inte
     near = [_near(block, mean.value, plan.slo) for block in blocks]
     whole = _joined(near)
     count = len(blocks)
-    if len(whole[0]) < 2 * count:
+    bad = sorted(share for share in whole[1] if share > LATE_LIMIT_RATIO)
+    if min(len(part) for part in near) < 2 or not bad or bad[len(bad) // 2] > _GENTLE:
         return mean
     at = crossing(*whole)
     if at.slope * math.log1p(plan.search.capacity_width) >= 1:
