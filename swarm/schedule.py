@@ -8,10 +8,13 @@ the next. `twinload run` drives it through a channel, `locust` by hand in its ow
 A block is one twin through all endpoints. Both twins get the same absolute rates: fractions of the larger twin's rough
 limit. The order within the pairs is drawn by seed and balanced: of n pairs, half (rounded up or down by lot) begin with
 the baseline. Pairs that do not fit the time limit are left out, which is told; one pair is always driven.
+
+With `search.mode = "capacity"` the pairs are those of capacity_pairs, which ask what the trials showed.
 """
 
 from __future__ import annotations
 
+import itertools
 import random
 from collections.abc import Callable, Generator
 from dataclasses import dataclass, field
@@ -19,6 +22,7 @@ from dataclasses import dataclass, field
 from records.event import EventKind
 from records.plan import Plan
 from records.stage import Stage, StageLine
+from swarm.capacity_pairs import CapacityPairs, Count, Enough
 from swarm.stages import Place, probe_stage, sweep_stages
 
 Sweep = tuple[Stage, ...]
@@ -55,8 +59,21 @@ class Scope:
         return cls(tuple(plan.twins), plan.sweeps)
 
 
+@dataclass(frozen=True, slots=True)
+class Answers:
+    """What a driver answers a capacity search: a finished stage's counts, and why the trials so far suffice."""
+
+    count: Count
+    enough: Enough = lambda _: None
+
+
 def campaign(
-    plan: Plan, scope: Scope, *, clock: Callable[[], float], tell: Callable[[Note], None]
+    plan: Plan,
+    scope: Scope,
+    *,
+    clock: Callable[[], float],
+    tell: Callable[[Note], None],
+    answers: Answers | None = None,
 ) -> Generator[Sweep, tuple[StageLine, ...], None]:
     """Yield the sweeps of a run; send each sweep's stage lines to get the next.
 
@@ -65,11 +82,13 @@ def campaign(
         scope: twins and endpoints to drive.
         clock: seconds; its value at the first step is when the time limit begins.
         tell: gets a note for every rough limit found, pair left out, and endpoint that cannot be driven.
+        answers: of the driver to a capacity search; without them the plan's stages are driven, whatever the mode.
     Raises: ScheduleError when the probes were driven and no endpoint had a good answer.
     """
     started_s = clock()
     next_id = 0
     limits_rps: dict[str, float] = {}
+    own_rps: dict[tuple[str, str], float] = {}
     if plan.stages.kind == "probe":
         for endpoint in scope.endpoints:
             found = []
@@ -77,6 +96,7 @@ def campaign(
                 stage = probe_stage(plan, Place(twin, endpoint, BEFORE_PAIRS, BEFORE_PAIRS), next_id)
                 next_id += 1
                 found.append(_rough_limit((yield (stage,)), stage, tell))
+                own_rps[twin, endpoint] = found[-1]
             if max(found) > 0:
                 limits_rps[endpoint] = max(found)
             else:
@@ -87,6 +107,14 @@ def campaign(
             f"{', '.join(scope.endpoints)}: no good answer to any probe of {' or '.join(scope.twins)}, so there is "
             "nothing to drive; look at the targets' logs, and at what `expect` of these workload entries asks for"
         )
+    if plan.search.mode == "capacity" and answers is not None:
+        pairs_of = CapacityPairs(
+            plan, scope.twins, endpoints, limits_rps, own_rps, itertools.count(next_id), answers.count, answers.enough,
+            left_s=lambda: plan.search.time_limit_s - (clock() - started_s),
+            tell=lambda text, figures: tell(Note("search", text, None, figures)),
+        )  # fmt: skip
+        yield from pairs_of.run()
+        return
     one_pair_s = pair_seconds(plan, endpoints, twins=len(scope.twins), limits_rps=limits_rps)
     left_s = plan.search.time_limit_s - (clock() - started_s)
     pairs = fitting_pairs(plan.search.pairs, one_pair_s, left_s)

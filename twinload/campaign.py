@@ -16,6 +16,7 @@ from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from typing import Final
 
+from analysis.capacity import enough
 from analysis.validity import figures_of, judge
 from clusters import Clusters, Death
 from monitor import Monitor
@@ -28,7 +29,8 @@ from records.run_folder import RunWriter
 from records.second import Second
 from records.stage import Stage, StageLine
 from records.usage import UsageLine
-from swarm.schedule import Note, ScheduleError, Scope, campaign
+from swarm.schedule import Answers, Note, ScheduleError, Scope, campaign
+from swarm.trials import Counts, TrialBook
 from twinload.errors import INTERRUPTED, BadEnvironment, InstanceDied, Interrupted, OwnFault
 from twinload.generator import Generator
 from twinload.progress import Progress
@@ -58,6 +60,11 @@ class Campaign:
     told: queue.SimpleQueue[Event] = field(default_factory=queue.SimpleQueue)
     pending: list[StageLine] = field(default_factory=list)
     dead: list[str] = field(default_factory=list)
+    judged: dict[int, StageLine] = field(default_factory=dict)
+    book: TrialBook = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.book = TrialBook(self.plan)
 
     def run(self, monitor: Monitor, read_counters: Callable[[], dict[str, float]]) -> None:
         """Drive the whole schedule; the targets' own counters are read right before and right after it.
@@ -66,7 +73,8 @@ class Campaign:
         """
         self._rest()
         self.tell("counters", "the targets' counters before the load", figures=read_counters())
-        schedule = campaign(self.plan, Scope.of(self.plan), clock=time.monotonic, tell=self._note)
+        answers = Answers(self._counts, lambda trials: enough(trials, self.plan))
+        schedule = campaign(self.plan, Scope.of(self.plan), clock=time.monotonic, tell=self._note, answers=answers)
         try:
             stages = next(schedule)
             while True:
@@ -98,6 +106,7 @@ class Campaign:
     def _sweep(self, stages: tuple[Stage, ...], monitor: Monitor) -> tuple[StageLine, ...]:
         self._heed_end()
         del self.usage[:-_KEEP]
+        self.book.forget()
         self.progress.sweep(stages)
         self.generator.sweep(Sweep(stages))
         lines: list[StageLine] = []
@@ -108,7 +117,10 @@ class Campaign:
         if self.dead:
             raise InstanceDied(f"{', '.join(self.dead)} died under load; the rest of the schedule was left out")
         self._heed_end()
-        return tuple(lines)
+        return tuple(self.judged.pop(line.stage.id, line) for line in lines)
+
+    def _counts(self, line: StageLine) -> Counts:
+        return self.book.counts(line)
 
     def _collect(self, monitor: Monitor, lines: list[StageLine], *, length_s: int) -> None:
         """Take messages until the sweep is done, and end it early when an instance died or the end is wanted."""
@@ -147,6 +159,7 @@ class Campaign:
 
     def _count(self, second: Second) -> None:
         self.writer.write(second)
+        self.book.add(second)
         self.progress.count(second)
 
     def _take_samples(self) -> None:
@@ -180,6 +193,7 @@ class Campaign:
             why = judge(line, figures)
             judged = replace(line, valid=None if line.stage.kind == "probe" else not why, why=why)
             self.writer.write(judged)
+            self.judged[line.stage.id] = judged
             self.pending.pop(0)
             self.progress.stage(judged, figures)
             if why:
@@ -196,5 +210,5 @@ class Campaign:
     def _record(self, event: Event) -> None:
         self.events.append(event)
         self.writer.write(event)
-        if event.kind in ("probe", "schedule-cut", "worker-lost", "stage-invalid"):
+        if event.kind in ("probe", "search", "schedule-cut", "worker-lost", "stage-invalid"):
             self.progress.say(event.text)
