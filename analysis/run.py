@@ -21,8 +21,10 @@ from records.event import Event
 from records.manifest import Manifest
 from records.plan import Plan
 from records.run_folder import RunReader
+from records.second import Second
 from records.stage import StageLine
 from records.usage import UsageLine
+from swarm.trials import Trial, TrialBook
 
 _SAMPLES_KEPT: Final = 3_600  # of one stage; a longer one is thinned, its cumulative counters lose nothing
 
@@ -59,7 +61,8 @@ class StageData:
 class RunData:
     """A run as read: `idle_memory_bytes` by instance before any seat connects; `partial` says what cut it short.
 
-    `resolution_s` is the usual distance of the samples of instances that others sample, by name.
+    `resolution_s` is the usual distance of the samples of instances that others sample, by name; `trials` are the
+    capacity search's, in the order driven.
     """
 
     manifest: Manifest
@@ -71,6 +74,7 @@ class RunData:
     idle_memory_bytes: tuple[float | None, ...]
     partial: str | None
     resolution_s: dict[str, float]
+    trials: tuple[Trial, ...] = ()
 
     @property
     def endpoints(self) -> tuple[str, ...]:
@@ -90,7 +94,9 @@ def read_run(reader: RunReader) -> RunData:
     lines = reader.stages()
     events = reader.events()
     wanted = {line.stage.id: measured_seconds(line) for line in lines}
-    tallies, load = _read_seconds(reader, wanted)
+    tried = {line.stage.id for line in lines if line.stage.kind == "trial"}
+    book = TrialBook(plan)
+    tallies, load = _read_seconds(reader, wanted, lambda second: book.add(second) if second.stage in tried else None)
     cpu = CpuTrace(groups_of(manifest.instances))
     idle: list[UsageLine] = []
     sampling = Sampling()
@@ -116,8 +122,9 @@ def read_run(reader: RunReader) -> RunData:
     count = len(manifest.instances)
     idle_bytes = tuple(_float(value) for value in idle[0].memory_bytes) if idle else (None,) * count
     resolution_s = sampling.resolution_s([one.name for one in manifest.instances])
+    trials = tuple(Trial(one.line, book.counts(one.line)) for one in stages if one.line.stage.id in tried)
     partial = partial_reason(events)
-    return RunData(manifest, plan, tuple(stages), events, load, cpu, idle_bytes, partial, resolution_s)
+    return RunData(manifest, plan, tuple(stages), events, load, cpu, idle_bytes, partial, resolution_s, trials)
 
 
 def _end_of_rest(lines: Sequence[StageLine], events: Sequence[Event]) -> int | None:
@@ -163,11 +170,14 @@ def _with_rates(line: StageLine, figures: StageFigures, load: LoadTrace) -> Stag
     return replace(figures, offered_rps=arrivals * NS / (span[1] - span[0]))
 
 
-def _read_seconds(reader: RunReader, wanted: Mapping[int, tuple[int, int]]) -> tuple[dict[int, Tally], LoadTrace]:
+def _read_seconds(
+    reader: RunReader, wanted: Mapping[int, tuple[int, int]], look: Callable[[Second], None]
+) -> tuple[dict[int, Tally], LoadTrace]:
     tallies: dict[int, Tally] = {}
     load = LoadTrace()
     for second in reader.seconds():
         load.add(second)
+        look(second)
         if second.stage in wanted:
             tallies.setdefault(second.stage, Tally(wanted[second.stage])).add(second)
     return tallies, load

@@ -13,6 +13,7 @@ EventKind = Literal[
     "instance-restarted",  # a container runs again, as another process: its figures begin anew
     "stage-invalid",
     "worker-lost",
+    "search",  # how a block's capacity search ended, and why the pairs did
     "schedule-cut",  # blocks left out so that the run fits its time limit
     "interrupted",
     "failed",

@@ -283,16 +283,30 @@ class StagesPlan(_Section):
 
 
 class SloPlan(_Section):
-    """`[slo]`: the promise that the pictures draw: p99 below `p99_ms`."""
+    """`[slo]`: the promise that capacity is found under: p99 below `p99_ms`, failures within `failed_ratio`.
+
+    `failed_ratio` counts failed, wrong and dropped requests alike.
+    """
 
     p99_ms: float = Field(default=100.0, gt=0)
+    failed_ratio: float = Field(default=0.001, ge=0, lt=1)
 
 
 class SearchPlan(_Section):
-    """`[search]`: how often, in which order, for how long. Blocks that do not fit the time are left out, and said."""
+    """`[search]`: how often, in which order, for how long. Blocks that do not fit the time are left out, and said.
 
+    mode: curve (`pairs` pairs of blocks through all stages) or capacity (the stages once, then the capacity under the
+    SLO is searched in pair after pair, until the ratio's 95 % interval is within `ratio_width` or the time is up).
+    capacity_width: how far apart, relatively, a block's bounds may be in the end. trial_s: the measured part of a
+    trial, longer where fewer than 1,000 requests would fit.
+    """
+
+    mode: Literal["curve", "capacity"] = "curve"
     pairs: int = Field(default=2, ge=1, le=1_000)
     seed: int = Field(default=1, ge=0)
+    capacity_width: float = Field(default=0.02, ge=0.001, le=0.2)
+    ratio_width: float = Field(default=0.05, gt=0, le=1)
+    trial_s: int = Field(default=2, ge=1, le=600)
     time_limit_s: float = Field(default=360.0, gt=0)
 
 

@@ -23,7 +23,8 @@ from records.usage import UsageLine
 from swarm.conductor import Outcome
 from swarm.manifest import manifest
 from swarm.options import Choice
-from swarm.schedule import Note, campaign
+from swarm.schedule import Answers, Note, campaign
+from swarm.trials import TrialBook
 from userpool.reading import Pool
 
 logger = logging.getLogger("twinload.swarm")
@@ -77,7 +78,10 @@ class HandDriver:
         self._writer: RunWriter | None = None
         self._lines: list[StageLine] = []
         self._awake = True
-        self._sweeps = campaign(choice.plan, choice.scope, clock=lambda: now_ns() / NS, tell=self._note)
+        self._book = TrialBook(choice.plan)
+        self._sweeps = campaign(
+            choice.plan, choice.scope, clock=lambda: now_ns() / NS, tell=self._note, answers=Answers(self._book.counts)
+        )
         self._begun = False
 
     def ready(self, pids: tuple[int, ...], seats: int) -> None:
@@ -109,6 +113,7 @@ class HandDriver:
         except StopIteration:
             return None
         self._begun = True
+        self._book.forget()
         return sweep
 
     def wake(self) -> None:
@@ -122,6 +127,7 @@ class HandDriver:
     def counted(self, second: Second) -> None:
         """Write a second."""
         self._open().write(second)
+        self._book.add(second)
 
     def stage_done(self, line: StageLine) -> None:
         """Write a stage's line and keep it for the schedule."""

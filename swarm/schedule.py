@@ -9,10 +9,14 @@ A block is one twin through all endpoints. Both twins get the same absolute rate
 limit. The order within the pairs is drawn by seed and balanced: of n pairs, half (rounded up or down by lot) begin with
 the baseline. Pairs that do not fit the time limit are left out, which is told; one pair is always driven. A twin that
 is gone when its turn comes is left out for that turn, and in the end it is told how often; the other twin goes on.
+
+With `search.mode = "capacity"` the pairs are those of capacity_pairs, which ask what the trials showed; it ends when a
+twin is gone.
 """
 
 from __future__ import annotations
 
+import itertools
 import random
 from collections import Counter
 from collections.abc import Callable, Generator
@@ -21,6 +25,7 @@ from dataclasses import dataclass, field
 from records.event import EventKind
 from records.plan import Plan
 from records.stage import Stage, StageLine
+from swarm.capacity_pairs import CapacityPairs, Count, Enough
 from swarm.stages import Place, probe_stage, sweep_stages
 
 Sweep = tuple[Stage, ...]
@@ -57,12 +62,21 @@ class Scope:
         return cls(tuple(plan.twins), plan.sweeps)
 
 
+@dataclass(frozen=True, slots=True)
+class Answers:
+    """What a driver answers a capacity search: a finished stage's counts, and why the trials so far suffice."""
+
+    count: Count
+    enough: Enough = lambda _: None
+
+
 def campaign(
     plan: Plan,
     scope: Scope,
     *,
     clock: Callable[[], float],
     tell: Callable[[Note], None],
+    answers: Answers | None = None,
     is_gone: Callable[[str], bool] = lambda _: False,
 ) -> Generator[Sweep, tuple[StageLine, ...], None]:
     """Yield the sweeps of a run; send each sweep's stage lines to get the next.
@@ -72,6 +86,7 @@ def campaign(
         scope: twins and endpoints to drive.
         clock: seconds; its value at the first step is when the time limit begins.
         tell: gets a note for every rough limit found, pair left out, endpoint that cannot be driven, twin left out.
+        answers: of the driver to a capacity search; without them the plan's stages are driven, whatever the mode.
         is_gone: says of a twin, before each of its sweeps, whether an instance of it is missing.
     Raises: ScheduleError when the probes were driven and no endpoint had a good answer.
     """
@@ -79,6 +94,7 @@ def campaign(
     next_id = 0
     limits_rps: dict[str, float] = {}
     left_out: Counter[str] = Counter()
+    own_rps: dict[tuple[str, str], float] = {}
     if plan.stages.kind == "probe":
         for endpoint in scope.endpoints:
             found = []
@@ -89,6 +105,7 @@ def campaign(
                 stage = probe_stage(plan, Place(twin, endpoint, BEFORE_PAIRS, BEFORE_PAIRS), next_id)
                 next_id += 1
                 found.append(_rough_limit((yield (stage,)), stage, tell))
+                own_rps[twin, endpoint] = found[-1]
             if max(found, default=0.0) > 0:
                 limits_rps[endpoint] = max(found)
             else:
@@ -99,6 +116,14 @@ def campaign(
             f"{', '.join(scope.endpoints)}: no good answer to any probe of {' or '.join(scope.twins)}, so there is "
             "nothing to drive; look at the targets' logs, and at what `expect` of these workload entries asks for"
         )
+    if plan.search.mode == "capacity" and answers is not None:
+        pairs_of = CapacityPairs(
+            plan, scope.twins, endpoints, limits_rps, own_rps, itertools.count(next_id), answers.count, answers.enough,
+            left_s=lambda: plan.search.time_limit_s - (clock() - started_s),
+            tell=lambda text, figures: tell(Note("search", text, None, figures)),
+        )  # fmt: skip
+        yield from _while_whole(pairs_of.run(), is_gone, tell)
+        return
     one_pair_s = pair_seconds(plan, endpoints, twins=len(scope.twins), limits_rps=limits_rps)
     left_s = plan.search.time_limit_s - (clock() - started_s)
     pairs = fitting_pairs(plan.search.pairs, one_pair_s, left_s)
@@ -122,6 +147,19 @@ def campaign(
     for twin, sweeps in left_out.items():
         text = f"{sweeps} sweep{'s' if sweeps > 1 else ''} of {twin} left out: an instance of it was gone"
         tell(Note("schedule-cut", text, None, {"sweeps": sweeps}))
+
+
+def _while_whole(
+    sweeps: Generator[Sweep, tuple[StageLine, ...], None], is_gone: Callable[[str], bool], tell: Callable[[Note], None]
+) -> Generator[Sweep, tuple[StageLine, ...], None]:
+    """Pass sweeps on until one is of a twin that is gone: a pair without it compares nothing."""
+    try:
+        sweep = next(sweeps)
+        while not is_gone(sweep[0].twin):
+            sweep = sweeps.send((yield sweep))
+    except StopIteration:
+        return
+    tell(Note("schedule-cut", f"the search ended: an instance of {sweep[0].twin} was gone"))
 
 
 def pair_orders(twins: tuple[str, ...], pairs: int, seed: int) -> tuple[tuple[str, ...], ...]:

@@ -16,8 +16,14 @@ from records.plan import Plan
 from records.plan_rules import planned_rates, ramp_seconds
 from records.stage import Stage
 from swarm.templates import MIX
+from swarm.trials import LONG
 
 PROBE_WARMUP_S = 1
+LEAST_REQUESTS = 1_000
+"""Of a trial: a p99 has ten requests beyond it then."""
+LONGEST_TRIAL_S = 10
+PROLONGED = 3
+"""A trial that was not steady is run once more, so many times as long."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,3 +119,13 @@ def serving(plan: Plan, twin: str, endpoint: str) -> tuple[str, ...]:
     """Return the names of the twin's instances that a sweep asks: those that serve one of its workload entries."""
     entries = {entry.name for entry in plan.workload if entry.weight > 0} if endpoint == MIX else {endpoint}
     return tuple(instance.name for instance in plan.twins[twin].instances if entries & set(instance.serves))
+
+
+def trial_stage(plan: Plan, place: Place, stage_id: int, rate_rps: float, *, prolonged: bool = False) -> Stage:
+    """Return one trial of the capacity search; LONGEST_TRIAL_S ends what is run longer for the sake of requests."""
+    wanted_s = max(plan.search.trial_s, min(math.ceil(LEAST_REQUESTS / rate_rps), LONGEST_TRIAL_S))
+    return Stage(
+        id=stage_id, name=LONG if prolonged else "trial", kind="trial", twin=place.twin, endpoint=place.endpoint,
+        pair=place.pair, block=place.block, rate_rps=rate_rps, warmup_s=plan.stages.warmup_s,
+        measure_s=wanted_s * (PROLONGED if prolonged else 1), loop="closed" if plan.is_closed_loop else "open",
+    )  # fmt: skip

@@ -17,6 +17,7 @@ from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from typing import Final
 
+from analysis.capacity import enough
 from analysis.validity import figures_of, judge
 from clusters import Clusters
 from monitor import Monitor
@@ -29,12 +30,16 @@ from records.run_folder import RunWriter
 from records.second import Second
 from records.stage import Stage, StageLine
 from records.usage import UsageLine
-from swarm.schedule import Note, ScheduleError, Scope, campaign
+from swarm.schedule import Answers, Note, ScheduleError, Scope, campaign
+from swarm.trials import Counts, TrialBook
 from twinload.errors import INTERRUPTED, BadEnvironment, InstanceDied, Interrupted, OwnFault
 from twinload.generator import Generator
 from twinload.progress import Progress
 from twinload.roll import Roll
 
+_SPOKEN: Final = frozenset(
+    {"probe", "search", "schedule-cut", "worker-lost", "stage-invalid", "instance-oom", "instance-restarted"}
+)
 _POLL_S: Final = 0.2
 _LATE_S: Final = 30.0  # beyond its length and the last time-out, a sweep is lost
 _SETTLE_S: Final = 3.0  # for the usage sample after a stage's end
@@ -61,6 +66,11 @@ class Campaign:
     told: queue.SimpleQueue[Event] = field(default_factory=queue.SimpleQueue)
     pending: list[StageLine] = field(default_factory=list)
     roll: Roll = field(default_factory=Roll)
+    judged: dict[int, StageLine] = field(default_factory=dict)
+    book: TrialBook = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.book = TrialBook(self.plan)
 
     def run(self, monitor: Monitor, read_counters: Callable[[], dict[str, float]]) -> None:
         """Drive the whole schedule; the targets' own counters are read right before and right after it.
@@ -70,8 +80,11 @@ class Campaign:
         """
         self._rest()
         self.tell("counters", "the targets' counters before the load", figures=read_counters())
+        answers = Answers(self._counts, lambda trials: enough(trials, self.plan))
         scope = Scope.of(self.plan)
-        schedule = campaign(self.plan, scope, clock=time.monotonic, tell=self._note, is_gone=self._is_gone)
+        schedule = campaign(
+            self.plan, scope, clock=time.monotonic, tell=self._note, answers=answers, is_gone=self._is_gone
+        )
         try:
             stages = next(schedule)
             while True:
@@ -108,6 +121,7 @@ class Campaign:
     def _sweep(self, stages: tuple[Stage, ...], monitor: Monitor) -> tuple[StageLine, ...]:
         self._heed_end()
         del self.usage[:-_KEEP]
+        self.book.forget()
         self.progress.sweep(stages)
         self.generator.sweep(Sweep(stages))
         lines: list[StageLine] = []
@@ -116,7 +130,10 @@ class Campaign:
         finally:
             self._judge_all()
         self._heed_end()
-        return tuple(lines)
+        return tuple(self.judged.pop(line.stage.id, line) for line in lines)
+
+    def _counts(self, line: StageLine) -> Counts:
+        return self.book.counts(line)
 
     def _collect(self, monitor: Monitor, lines: list[StageLine], twin: str, *, length_s: int) -> None:
         """Take messages until the sweep is done; end it early when its twin lost an instance or the end is wanted."""
@@ -154,6 +171,7 @@ class Campaign:
 
     def _count(self, second: Second) -> None:
         self.writer.write(second)
+        self.book.add(second)
         self.progress.count(second)
 
     def _take_samples(self) -> None:
@@ -185,6 +203,7 @@ class Campaign:
             why = judge(line, figures)
             judged = replace(line, valid=None if line.stage.kind == "probe" else not why, why=why)
             self.writer.write(judged)
+            self.judged[line.stage.id] = judged
             self.pending.pop(0)
             self.progress.stage(judged, figures)
             if why:
@@ -228,12 +247,5 @@ class Campaign:
     def _record(self, event: Event) -> None:
         self.events.append(event)
         self.writer.write(event)
-        if event.kind in (
-            "probe",
-            "schedule-cut",
-            "worker-lost",
-            "stage-invalid",
-            "instance-oom",
-            "instance-restarted",
-        ):
+        if event.kind in _SPOKEN:
             self.progress.say(event.text)

@@ -1,0 +1,190 @@
+"""The order of a capacity search: one pair of blocks after the other until enough is known. Pure; part of the schedule.
+
+    pair 0: every twin, every endpoint: the planned stages (the curve), then a search from the rough limit
+    pair 1, 2, …: one stage at the same load for both twins, and a search from where pair 0's ended
+
+Every trial is a sweep of its own, so that its drain is over before the next begins; only two loads that are to become
+the bounds go together, the lower one first. The order within pairs is drawn by seed: of pairs 0 and 1 one begins with
+each twin, and so on, so that it is balanced wherever the pairs end.
+
+All blocks of a twin behind the first begin from that one's bounds, each from a rate and a grid drawn anew: a block that
+began where the one before it ended would carry its error on, and an interval over blocks must not.
+"""
+
+from __future__ import annotations
+
+import itertools
+import math
+import random
+from collections.abc import Callable, Generator, Iterator, Sequence
+from dataclasses import dataclass, field, replace
+
+from records.plan import Plan
+from records.stage import Stage, StageLine
+from swarm.search import Bounds, Goal, Search, relevant_bounds
+from swarm.stages import Place, sweep_stages, trial_stage
+from swarm.trials import Counts, Trial, evidence_of
+
+START_OF_LIMIT = 0.95
+"""Where the first search begins, of the twin's own rough limit."""
+FIRST_SPREAD, LATER_SPREAD = 0.12, 0.06
+"""How far apart, relatively, a twin's first and its later searches begin to try."""
+SAME_LOAD_OF_LEAST = 0.8
+"""The load at which later pairs compare both twins: the largest planned one within this share of the smaller bound."""
+MOST_DRIVEN = 3
+"""So many times `Goal.most_trials` are driven at most, those that gave no evidence included."""
+
+Count = Callable[[StageLine], Counts]
+Enough = Callable[[Sequence[Trial]], str | None]
+
+
+@dataclass(slots=True)
+class CapacityPairs:
+    """The state of a capacity search over the pairs.
+
+    Args:
+        plan: stages, SLO, search.
+        twins, endpoints: what is driven.
+        limits_rps: rough limits by endpoint, of the larger twin (for the planned stages).
+        own_rps: rough limits by (twin, endpoint), where the searches begin; empty when no probe was driven.
+        ids: gives the stages their ids.
+        count: gives a finished stage's counts.
+        enough: says why the trials so far suffice, None when they do not.
+        left_s: seconds that are left.
+        tell: gets what happened, as text and figures.
+    """
+
+    plan: Plan
+    twins: tuple[str, ...]
+    endpoints: tuple[str, ...]
+    limits_rps: dict[str, float]
+    own_rps: dict[tuple[str, str], float]
+    ids: Iterator[int]
+    count: Count
+    enough: Enough
+    left_s: Callable[[], float]
+    tell: Callable[[str, dict[str, float]], None]
+    trials: list[Trial] = field(default_factory=list)
+    _found: dict[tuple[str, str], Bounds] = field(default_factory=dict)
+
+    def run(self) -> Generator[tuple[Stage, ...], tuple[StageLine, ...], None]:
+        """Yield sweeps until enough is known or the next pair would not fit the time."""
+        blocks = itertools.count()
+        for pair in itertools.count():
+            begun_s, searched_s = self.left_s(), 0.0
+            for twin in pair_order(self.twins, pair, self.plan.search.seed):
+                block = next(blocks)
+                for endpoint in self.endpoints:
+                    place = Place(twin, endpoint, pair, block)
+                    planned = self._planned(place)
+                    if planned and not pair:
+                        yield planned
+                    search_s = self.left_s()
+                    yield from self._search(place, planned if pair else ())
+                    searched_s += search_s - self.left_s()
+            why = self.enough(tuple(self.trials))
+            if why is not None:
+                self.tell(f"{pair + 1} pairs: {why}", {"pairs": pair + 1})
+                return
+            next_s = begun_s - self.left_s() if pair else searched_s * 1.1
+            if next_s > self.left_s():
+                limit_s = self.plan.search.time_limit_s
+                self.tell(
+                    f"{pair + 1} pairs: the time limit of {limit_s:g} s is reached (one takes {next_s:.0f} s more)",
+                    {"pairs": pair + 1, "pair_s": next_s},
+                )
+                return
+
+    def _planned(self, place: Place) -> tuple[Stage, ...]:
+        stages = sweep_stages(self.plan, place, 0, self.limits_rps.get(place.endpoint))
+        if place.pair:
+            stages = self._same_load(stages)
+        return tuple(replace(stage, id=next(self.ids)) for stage in stages)
+
+    def _same_load(self, stages: tuple[Stage, ...]) -> tuple[Stage, ...]:
+        """Return the stage at which later pairs compare both twins at the same load; () when no rate is planned."""
+        rated = [stage for stage in stages if stage.rate_rps is not None]
+        if not rated:
+            return ()
+        lowers = [self._found[twin, rated[0].endpoint].lower_rps or 0.0 for twin in self.twins]
+        fitting = [s for s in rated if _rate(s) <= SAME_LOAD_OF_LEAST * min(lowers)]
+        return (max(fitting, key=_rate) if fitting else min(rated, key=_rate),)
+
+    def _search(
+        self, place: Place, ahead: tuple[Stage, ...]
+    ) -> Generator[tuple[Stage, ...], tuple[StageLine, ...], None]:
+        """Drive a block's trials; `ahead` are stages below the first trials' rates, which share their sweep."""
+        plan, key = self.plan, (place.twin, place.endpoint)
+        search = self._begin(place)
+        mine: list[Trial] = []
+        evidence = evidence_of(mine, plan.slo)
+        while (self.left_s() > 0 or not place.pair) and len(mine) < MOST_DRIVEN * search.goal.most_trials:
+            stages: tuple[Stage, ...]
+            if evidence.prolong_rps is not None:
+                stages = (trial_stage(plan, place, next(self.ids), evidence.prolong_rps, prolonged=True),)
+            else:
+                rates = search.next_rates(evidence.outcomes)
+                stages = tuple(trial_stage(plan, place, next(self.ids), rate) for rate in rates)
+            if not stages:
+                break
+            lines = yield (*ahead, *stages)
+            ahead = ()
+            mine += [Trial(line, self.count(line)) for line in lines if line.stage.kind == "trial"]
+            evidence = evidence_of(mine, plan.slo)
+        self.trials += mine
+        bounds = relevant_bounds(evidence.outcomes, search.goal)
+        if place.pair == 0:
+            self._found[key] = bounds
+        self.tell(*_ended(place, bounds, len(mine)))
+
+    def _begin(self, place: Place) -> Search:
+        """Return a block's search, its grid and its first rate drawn from the seed."""
+        rng = random.Random(f"grid/{self.plan.search.seed}/{place.twin}/{place.endpoint}/{place.block}")  # noqa: S311
+        found = self._found.get((place.twin, place.endpoint))
+        goal = goal_of(self.plan, FIRST_SPREAD if found is None else LATER_SPREAD)
+        around = None if found is None else (found.lower_rps or found.upper_rps)
+        if around is None:
+            around = self._guess(place)
+        spread = goal.coarse * math.log1p(goal.width_ratio)
+        return Search(goal, rng.random(), around * math.exp((rng.random() - 0.5) * spread))
+
+    def _guess(self, place: Place) -> float:
+        own = self.own_rps.get((place.twin, place.endpoint))
+        if own:
+            return START_OF_LIMIT * own
+        rates = [stage.rate_rps for stage in sweep_stages(self.plan, place, 0, None) if stage.rate_rps is not None]
+        return max(rates, default=100.0)
+
+
+def goal_of(plan: Plan, spread: float = LATER_SPREAD) -> Goal:
+    """Return what the searches of a plan are to reach; `spread` is how far apart the first two trials are."""
+    return Goal(width_ratio=plan.search.capacity_width, coarse=max(2, round(spread / plan.search.capacity_width)))
+
+
+def pair_order(twins: tuple[str, ...], pair: int, seed: int) -> tuple[str, ...]:
+    """Return the order of twins within a pair: of pairs 0 and 1 one begins with each twin, of 2 and 3, and so on."""
+    first = random.Random(f"order/{seed}/{pair // 2}").random() < 0.5  # noqa: S311 - a draw that must be repeatable
+    return twins if first == (pair % 2 == 0) else twins[::-1]
+
+
+def _rate(stage: Stage) -> float:
+    return stage.rate_rps or 0.0
+
+
+def _ended(place: Place, bounds: Bounds, driven: int) -> tuple[str, dict[str, float]]:
+    lower, upper = bounds.lower_rps, bounds.upper_rps
+    figures = {"pair": float(place.pair), "block": float(place.block), "trials": float(driven)}
+    if lower is not None:
+        figures["lower_rps"] = lower
+    if upper is not None:
+        figures["upper_rps"] = upper
+    if lower is None and upper is None:
+        said = "no trial gave evidence"
+    elif upper is None:
+        said = f"at least {lower:.0f} requests a second"
+    elif lower is None:
+        said = f"below {upper:.0f} requests a second"
+    else:
+        said = f"capacity between {lower:.0f} and {upper:.0f} requests a second"
+    state = "" if bounds.reached or upper is None else ", not confirmed"
+    return f"{place.twin} {place.endpoint}, pair {place.pair + 1}: {said} ({driven} trials{state})", figures

@@ -1,0 +1,41 @@
+"""The stop by width: by hand, and what it does to coverage."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import pytest
+from scipy import stats
+
+from analysis.stopping import half_width, is_narrow, sequential_interval
+from benchmarks.truth_virtual import stopping
+
+
+def test_the_half_width_of_three_values_by_hand() -> None:
+    # spread 0.01, t(2) at 95.5 % two-sided is 4.5534
+    assert half_width([-0.01, 0.0, 0.01], 0.955) == pytest.approx(4.5534 * 0.01 / math.sqrt(3), rel=1e-4)
+
+
+def test_two_values_are_never_narrow_and_have_their_range() -> None:
+    assert not is_narrow([0.1, 0.1], 1.0)
+    found = sequential_interval([0.1, 0.3], 1.0)
+    assert found is not None
+    assert (found.kind, found.lo, found.hi) == ("range", 0.1, 0.3)
+    assert sequential_interval([], 1.0) is None
+
+
+def test_a_narrow_interval_is_reported_with_the_quantile_it_was_judged_with() -> None:
+    logs = [0.0, 0.01, 0.02, 0.03, 0.04]
+    for width, confidence in ((1.0, 0.975), (0.001, 0.96)):
+        found = sequential_interval(logs, width)
+        assert found is not None
+        error = np.std(logs, ddof=1) / math.sqrt(5)
+        assert found.hi - found.value == pytest.approx(stats.t.ppf(0.5 + confidence / 2, 4) * error)
+    assert is_narrow(logs, 1.0)
+
+
+@pytest.mark.parametrize("spread", [0.1, 0.6, 1.5])
+def test_the_stop_keeps_coverage_near_95_percent(spread: float) -> None:
+    covers, _ = stopping(np.random.default_rng(3), 1500, spread=spread, most=10)
+    assert 0.92 <= covers <= 0.97  # standard error 0.6 %

@@ -1,0 +1,108 @@
+"""The order of a capacity search over pairs: trials apart, same load, balance, time; on targets in virtual time."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from benchmarks.truth.targets import Target, fixed
+from benchmarks.truth.virtual import VirtualDriver, make_plan
+from records.stage import Stage, StageLine
+from swarm.capacity_pairs import pair_order
+from swarm.schedule import Answers, Scope, campaign
+
+
+class Noting(VirtualDriver):
+    """Keeps the stages it drives."""
+
+    def __init__(self, *args: object) -> None:
+        super().__init__(*args)  # type: ignore[arg-type]
+        self.sweeps: list[tuple[Stage, ...]] = []
+
+    def stage(self, stage: Stage) -> StageLine:
+        """Drive one stage."""
+        self.sweeps.append((stage,))
+        return super().stage(stage)
+
+
+@pytest.fixture
+def driven() -> tuple[Noting, list[tuple[Stage, ...]]]:
+    """A run of three pairs on two fixed servers, with its sweeps."""
+    targets: dict[str, Target] = {"baseline": fixed(1000, 20), "candidate": fixed(1600, 20)}
+    plan = make_plan(20, seed=4, time_limit_s=900, ratio_width=0.05)
+    driver = Noting(plan, targets, np.random.default_rng(4))
+    driver.run()
+    return driver, driver.sweeps
+
+
+def test_the_planned_stages_come_once_and_later_pairs_have_one_at_the_same_load_for_both(
+    driven: tuple[Noting, list[tuple[Stage, ...]]],
+) -> None:
+    planned = [s for (s,) in driven[1] if s.kind == "measure"]
+    assert [s.name for s in planned if s.pair == 0] == ["at-0.2", "at-0.5", "at-0.8"] * 2
+    later = {(s.pair, s.twin): s.rate_rps for s in planned if s.pair}
+    assert len(later) == 4
+    # 0.2 and 0.5 of about 1,600 are 320 and 800; at most 0.8 of the smaller lower bound, about 1,000, may be asked
+    assert len(set(later.values())) == 1
+    assert next(iter(later.values())) == pytest.approx(320, rel=0.15) or next(iter(later.values())) <= 810
+
+
+def test_stage_ids_never_repeat_and_rise(driven: tuple[Noting, list[tuple[Stage, ...]]]) -> None:
+    ids = [stage.id for (stage,) in driven[1]]
+    assert ids == sorted(set(ids))
+
+
+def test_a_trial_has_a_thousand_requests_where_ten_seconds_allow_it(
+    driven: tuple[Noting, list[tuple[Stage, ...]]],
+) -> None:
+    trials = [s for (s,) in driven[1] if s.kind == "trial"]
+    assert all((s.rate_rps or 0) * s.measure_s >= 1000 for s in trials)
+
+
+def test_of_two_pairs_each_twin_begins_one() -> None:
+    for seed in range(10):
+        firsts = [pair_order(("one", "two"), pair, seed)[0] for pair in range(6)]
+        assert all(set(firsts[i : i + 2]) == {"one", "two"} for i in (0, 2, 4))
+
+
+def test_the_run_ends_before_a_pair_that_would_not_fit_and_says_so() -> None:
+    plan = make_plan(20, seed=4, time_limit_s=200, ratio_width=0.001)
+    driver = VirtualDriver(plan, {"baseline": fixed(1000, 20), "candidate": fixed(1600, 20)}, np.random.default_rng(4))
+    run = driver.run()
+    assert run.took_s <= 200
+    assert "time limit of 200 s" in run.ended
+
+
+def test_without_answers_the_planned_stages_are_driven_whatever_the_mode() -> None:
+    plan = make_plan(20, seed=4, time_limit_s=200, ratio_width=0.05)
+    run = campaign(plan, Scope.of(plan), clock=lambda: 0.0, tell=lambda _: None)
+    sweep = next(run)
+    while True:
+        lines = tuple(StageLine(0, "", s, "x", 1, 0, None, 0, 3000) for s in sweep)
+        assert all(stage.kind != "trial" for stage in sweep)
+        try:
+            sweep = run.send(lines)
+        except StopIteration:
+            break
+
+
+def test_a_generator_that_cannot_go_on_leaves_at_least() -> None:
+    plan = make_plan(20, seed=4, time_limit_s=900, ratio_width=0.05)
+    counted = VirtualDriver(plan, {"baseline": fixed(1e6, 20), "candidate": fixed(1e6, 20)}, np.random.default_rng(1))
+    told: list[str] = []
+    answers = Answers(lambda line: counted.counted.pop(line.stage.id), lambda _: "one is enough")
+    run = campaign(plan, Scope.of(plan), clock=lambda: 0.0, tell=lambda note: told.append(note.text), answers=answers)
+    sweep = next(run)
+    while True:
+        lines = []
+        for stage in sweep:
+            if stage.rate_rps is None:
+                lines.append(StageLine(0, "", stage, "x", 1, 0, None, 0, 1000 * stage.measure_s))
+                continue
+            line = counted.stage(stage)
+            lines.append(StageLine(0, "", stage, "x", 1, line.start_second, None, 0, 0, valid=stage.rate_rps < 1200))
+        try:
+            sweep = run.send(tuple(lines))
+        except StopIteration:
+            break
+    assert [text for text in told if "at least" in text]
