@@ -56,7 +56,8 @@ fn parts(url: &str) -> Option<(SocketAddr, &str)> {
 fn ask(address: SocketAddr, path: &str) -> std::io::Result<String> {
     let mut stream = TcpStream::connect_timeout(&address, LIMIT)?;
     stream.set_read_timeout(Some(LIMIT))?;
-    write!(stream, "GET {path} HTTP/1.1\r\nHost: {address}\r\nConnection: close\r\n\r\n")?;
+    // In one piece: whoever answers the first part and closes would reset the connection under the rest.
+    stream.write_all(format!("GET {path} HTTP/1.1\r\nHost: {address}\r\nConnection: close\r\n\r\n").as_bytes())?;
     let mut line = [0; STATUS_LINE];
     stream.read_exact(&mut line)?;
     Ok(String::from_utf8_lossy(&line).into_owned())
