@@ -81,7 +81,7 @@ def main(argv: list[str]) -> int:
     parser.add_argument("--window", type=float, default=1.2, help="seconds that count of each slot")
     parser.add_argument("--out", type=Path, default=ROOT / "benchmarks" / "out")
     options = parser.parse_args(argv)
-    console = Console()
+    console = Console(width=None if sys.stdout.isatty() else 120)  # a log shall hold whole rows
     if fault := unusable(options.rounds, options.window):
         console.print(fault, style="red")
         return 2

@@ -119,7 +119,8 @@ def _lags(ax: Axes, rates: tuple[OpenLoop, ...]) -> None:
         known = [(one.rate_rps, value) for one, value in zip(rates, values, strict=True) if value is not None]
         if known:
             ax.plot(*zip(*known, strict=True), marker="o", label=name)
-            ax.legend(frameon=False)
+    if rates:
+        ax.legend(frameon=False, loc="center right")
     ax.set(xscale="log", yscale="log", xlabel="requests a second", ylabel="send lag, µs")
     ax.grid(alpha=0.3)
 
