@@ -7,61 +7,16 @@ an environment variable when a request is made, and the plan (and every record o
 
 from __future__ import annotations
 
-import re
-from typing import Annotated, Any, Literal, Self
+from typing import Annotated, Literal, Self
 
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, field_validator, model_validator
+from pydantic import Field, field_validator, model_validator
 
+from records.plan_load import EnginePlan, StagesPlan, SwarmPlan
+from records.plan_types import COLUMN, Address, Bytes, Cpu, Name, Project, Section
 from records.plan_watch import WatchPlan
 
-_BYTES = {"B": 1, "KiB": 1 << 10, "MiB": 1 << 20, "GiB": 1 << 30}
-_ADDRESS = re.compile(r"^(?P<host>\[[0-9a-fA-F:.]+\]|[A-Za-z0-9._-]+):(?P<port>[0-9]{1,5})$")
-_PROJECT = re.compile(r"^[a-z0-9][a-z0-9_-]{0,62}$")
-_NAME = re.compile(r"^[A-Za-z0-9][A-Za-z0-9_-]{0,62}$")
-COLUMN = re.compile(r"(?<!\$)\{([a-z_0-9]+)\}")  # ${NAME} is an environment variable
 
-
-def _name(value: str) -> str:
-    if not _NAME.match(value):
-        raise ValueError("a name has 1 to 63 letters, digits, - or _, and begins with a letter or digit")
-    return value
-
-
-def _address(value: str) -> str:
-    match = _ADDRESS.match(value)
-    if not match or not 1 <= int(match["port"]) <= 65_535:
-        raise ValueError('an address is "host:port" with a port from 1 to 65535, such as "127.0.0.1:18101"')
-    return value
-
-
-def _project(value: str) -> str:
-    if not _PROJECT.match(value):
-        raise ValueError("a project has 1 to 63 lower-case letters, digits, - or _, and begins with a letter or digit")
-    return value
-
-
-def parse_bytes(value: Any) -> Any:
-    """Return a size such as "512MiB" in bytes; other values pass on to be judged by their type."""
-    if not isinstance(value, str):
-        return value
-    match = re.fullmatch(r"\s*([0-9]+(?:\.[0-9]+)?)\s*(B|KiB|MiB|GiB)\s*", value)
-    if not match:
-        raise ValueError('a size is a number with B, KiB, MiB or GiB, such as "512MiB"')
-    return int(float(match[1]) * _BYTES[match[2]])
-
-
-Name = Annotated[str, AfterValidator(_name)]
-Project = Annotated[str, AfterValidator(_project)]
-Address = Annotated[str, AfterValidator(_address)]
-Bytes = Annotated[int, BeforeValidator(parse_bytes), Field(gt=0)]
-Cpu = Annotated[int, Field(ge=0)]
-
-
-class _Section(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
-
-
-class PoolPlan(_Section):
+class PoolPlan(Section):
     """`[pool]`: who asks. `import`ed ids leave this machine only as pseudonyms, unless `send = "raw"`."""
 
     users: int = Field(default=16_000, ge=1, le=10_000_000)
@@ -81,7 +36,7 @@ class PoolPlan(_Section):
         return self
 
 
-class InstancePlan(_Section):
+class InstancePlan(Section):
     """`[[twins.NAME.instances]]`: one process or address; `serves` names workload entries.
 
     `command` stands in for the twin's where given, `env` is added to it. In a command `{address}`, `{host}`,
@@ -95,7 +50,7 @@ class InstancePlan(_Section):
     env: dict[str, str] = Field(default_factory=dict)
 
 
-class TwinPlan(_Section):
+class TwinPlan(Section):
     """`[twins.NAME]`: how a cluster is started and what it may use; the first twin is the baseline.
 
     What "compose" needs beyond the rest is tied to `[compose]`, and plan_compose's.
@@ -136,7 +91,7 @@ class TwinPlan(_Section):
         return self.cpus if self.cpus is not None else (float(len(self.cpu_set)) or None)
 
 
-class ComposePlan(_Section):
+class ComposePlan(Section):
     """`[compose]`: how twins with start = "compose" run as containers.
 
     images: by program (the file name of a command's first word, which the image has at its root as its entry point) the
@@ -154,14 +109,14 @@ class ComposePlan(_Section):
     pids: int = Field(default=128, ge=1, le=1_000_000)
 
 
-class Expect(_Section):
+class Expect(Section):
     """What a good answer looks like; anything else is a failure, counted by cause."""
 
     status: int = Field(default=200, ge=100, le=599)
     headers: dict[str, str] = Field(default_factory=dict)
 
 
-class WorkloadEntry(_Section):
+class WorkloadEntry(Section):
     """`[[workload]]`: one endpoint. `hot = true` gives it a sweep of its own; `weight` is its share of the mix.
 
     `path`, `headers` and `body` are templates: `{user_id}` and the pool's columns.
@@ -190,99 +145,7 @@ class WorkloadEntry(_Section):
         return tuple(dict.fromkeys(c for text in texts for c in COLUMN.findall(text)))
 
 
-class SwarmPlan(_Section):
-    """`[swarm]`: who sends, from which cores, with how many seats a process (None: what suits the sender)."""
-
-    sender: Literal["native-schedule", "native-users", "fasthttp"] = "native-schedule"
-    seats: int | None = Field(default=None, ge=1, le=20_000)
-    processes: int = Field(default=1, ge=1, le=64)
-    cpu_set: list[Cpu] = Field(default_factory=list)
-    user_rate_rps: float = Field(default=0.25, gt=0)
-    spawn_rate: float = Field(default=32_000.0, gt=0)
-    timeout_s: float = Field(default=10.0, gt=0, le=600)
-
-
-class EnginePlan(_Section):
-    """`[engine]`: how the sender "native-schedule" sends; all but the two times holds for all processes together.
-
-    loop: open (arrivals on a schedule) or closed (`users` of a stage, each sending again `think_s` after its answer);
-    connections: at most so many to each instance; an arrival that finds none free waits, and is dropped after
-    `queue_limit_s` (at most a warm-up) or beyond `max_pending` per instance; coalesce_us: receive in batches, times
-    from the kernel (0: off); check_ratio: share of the answers whose body is compared with the gate's;
-    send_lag_p99_ms: a stage in which sends were later than this is invalid.
-    """
-
-    loop: Literal["open", "closed"] = "open"
-    arrivals: Literal["poisson", "constant"] = "poisson"
-    think_s: float = Field(default=0.0, ge=0, le=86_400)
-    connections: int = Field(default=64, ge=1, le=60_000)
-    max_pending: int = Field(default=100_000, ge=1, le=100_000_000)
-    queue_limit_s: float = Field(default=1.0, gt=0, le=3_600)
-    threads: int = Field(default=1, ge=1, le=64)
-    io: Literal["auto", "epoll", "io_uring"] = "auto"
-    coalesce_us: int = Field(default=0, ge=0, le=5_000)
-    check_ratio: float = Field(default=0.0, ge=0, le=1)
-    send_lag_p99_ms: float = Field(default=5.0, gt=0)
-
-
-class ListedStage(_Section):
-    """`[[stages.list]]`: a step by `rate_rps`, or by `users`.
-
-    Users send at `[swarm] user_rate_rps` each; in a closed loop of `[engine]` each sends again after its answer.
-    """
-
-    name: Name
-    rate_rps: float | None = Field(default=None, gt=0)
-    users: int | None = Field(default=None, ge=1)
-    warmup_s: int = Field(default=1, ge=1, le=86_400)
-    measure_s: int = Field(default=2, ge=1, le=86_400)
-
-    @model_validator(mode="after")
-    def _one_of_rate_and_users(self) -> Self:
-        if (self.rate_rps is None) == (self.users is None):
-            raise ValueError("give rate_rps or users, one of the two")
-        return self
-
-
-class StagesPlan(_Section):
-    """`[stages]`: the load steps of a sweep.
-
-    probe: a short burst finds the rough limit, stages stand at `fractions` of the larger twin's; ramp: `steps` equal
-    steps `from_rps` … `to_rps`; steps: `rates_rps` as they stand; spike: base, peak, base; soak: one `rate_rps` for
-    long; list: `[[stages.list]]`; live: one stage in which Locust's user count steers, each user `user_rate_rps`. Every
-    stage is warm-up, then measured; whole seconds.
-    """
-
-    kind: Literal["probe", "ramp", "steps", "spike", "soak", "list", "live"] = "probe"
-    warmup_s: int = Field(default=1, ge=1, le=86_400)
-    measure_s: int = Field(default=2, ge=1, le=86_400)
-    probe_s: int = Field(default=3, ge=2, le=600)
-    fractions: list[Annotated[float, Field(gt=0, le=4)]] = Field(
-        default=[0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.75, 0.9, 1.1, 1.35], min_length=1
-    )
-    from_rps: float | None = Field(default=None, gt=0)
-    to_rps: float | None = Field(default=None, gt=0)
-    steps: int | None = Field(default=None, ge=2, le=1_000)
-    rates_rps: list[Annotated[float, Field(gt=0)]] | None = None
-    base_rps: float | None = Field(default=None, gt=0)
-    peak_rps: float | None = Field(default=None, gt=0)
-    rate_rps: float | None = Field(default=None, gt=0)
-    list_: list[ListedStage] | None = Field(default=None, alias="list")
-    mix: bool = False
-
-    @model_validator(mode="after")
-    def _kind_has_its_keys(self) -> Self:
-        needs: dict[str, tuple[str, ...]] = {
-            "probe": (), "ramp": ("from_rps", "to_rps", "steps"), "steps": ("rates_rps",),
-            "spike": ("base_rps", "peak_rps"), "soak": ("rate_rps",), "list": ("list_",), "live": (),
-        }  # fmt: skip
-        missing = [key.rstrip("_") for key in needs[self.kind] if getattr(self, key) is None]
-        if missing:
-            raise ValueError(f'kind = "{self.kind}" needs {", ".join(missing)}')
-        return self
-
-
-class SloPlan(_Section):
+class SloPlan(Section):
     """`[slo]`: the promise that capacity is found under: p99 below `p99_ms`, failures within `failed_ratio`.
 
     `failed_ratio` counts failed, wrong and dropped requests alike.
@@ -292,7 +155,7 @@ class SloPlan(_Section):
     failed_ratio: float = Field(default=0.001, ge=0, lt=1)
 
 
-class SearchPlan(_Section):
+class SearchPlan(Section):
     """`[search]`: how often, in which order, for how long. Blocks that do not fit the time are left out, and said.
 
     mode: curve (`pairs` pairs of blocks through all stages) or capacity (the stages once, then the capacity under the
@@ -310,7 +173,7 @@ class SearchPlan(_Section):
     time_limit_s: float = Field(default=360.0, gt=0)
 
 
-class CostPlan(_Section):
+class CostPlan(Section):
     """`[cost]`: what a fleet of each twin costs a year, at `fleet_rate_rps` by sweep; without rates nothing is said.
 
     head_room: the share of capacity kept free; vcpus_per_instance: the size of the fleet's instances, left out: the
@@ -325,7 +188,7 @@ class CostPlan(_Section):
     vcpus_per_instance: float | None = Field(default=None, gt=0)
 
 
-class ComparePlan(_Section):
+class ComparePlan(Section):
     """`[compare]`: the worst allowed ratio new ÷ base of each figure, for `twinload compare`; left out: not judged.
 
     capacity and saturation are floors, the others ceilings. `of` names whose figures are held against them: each twin's
@@ -340,7 +203,7 @@ class ComparePlan(_Section):
     memory: float | None = Field(default=None, ge=1)
 
 
-class ShadowCase(_Section):
+class ShadowCase(Section):
     """`[[shadow.case]]`: requests that the gate adds to the workload's own: edges, faults, special users.
 
     `where` picks pool users by column values (all must be equal); `{user_id}` may be left out of the path.
@@ -354,7 +217,7 @@ class ShadowCase(_Section):
     share: float = Field(default=0.05, gt=0, le=1)
 
 
-class ShadowPlan(_Section):
+class ShadowPlan(Section):
     """`[shadow]`: what the gate asks and compares. `bound` is the mismatch rate to rule out at 95 %: N = 3 ÷ bound."""
 
     bound: float = Field(default=0.001, gt=0, le=0.5)
@@ -363,7 +226,7 @@ class ShadowPlan(_Section):
     case: list[ShadowCase] = Field(default_factory=list)
 
 
-class Plan(_Section):
+class Plan(Section):
     """The whole plan. `twins` keeps its order: the first is the baseline, the second the candidate."""
 
     schema_: Literal[1] = Field(default=1, alias="schema")

@@ -8,10 +8,12 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Final
 
 from records.errors import Fault
-from records.plan import COLUMN, Plan, StagesPlan, SwarmPlan, TwinPlan
+from records.plan import Plan, TwinPlan
 from records.plan_compose import faults_of_compose
+from records.plan_load import StagesPlan, SwarmPlan
 from records.plan_salvage import Place
 from records.plan_secrets import MASK, is_secret_name, takes_variable
+from records.plan_types import COLUMN
 
 GENERATED_COLUMNS = ("user_id", "name", "locale", "tier", "activity", "first_seen_ms", "until_ms", "entries")
 

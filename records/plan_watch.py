@@ -4,13 +4,15 @@ from __future__ import annotations
 
 from typing import Final, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
+from pydantic import Field, field_validator, model_validator
+
+from records.plan_types import Section
 
 PODS: Final = "$pods"
 _CHOSEN: Final = '{container!="",container!="POD",pod=~"$pods"}[2m]'
 
 
-class WatchPlan(BaseModel):
+class WatchPlan(Section):
     """`[watch]`: the figures of external twins.
 
     external: "scrape" reads `process_cpu_seconds_total` and `process_resident_memory_bytes` of each instance at its
@@ -20,8 +22,6 @@ class WatchPlan(BaseModel):
     a regular expression. label: what names the instance in an answer. names: by instance its name there, where that is
     another one. headers: for the server; secrets as `${NAME}`.
     """
-
-    model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
 
     external: Literal["auto", "scrape", "prometheus", "none"] = "auto"
     interval_s: float = Field(default=1.0, ge=0.1, le=60)

@@ -14,8 +14,9 @@ from pathlib import Path
 from typing import Any, Final, get_args
 
 from records.errors import RecordError
-from records.plan import Plan, StagesPlan, SwarmPlan
+from records.plan import Plan
 from records.plan_file import read_plan
+from records.plan_load import StagesPlan, SwarmPlan
 from swarm.schedule import Scope
 from swarm.targets import SwarmError
 

@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 
 from records.errors import PlanError
-from records.plan import parse_bytes
 from records.plan_file import check_plan, inspect_plan, plan_digest, plan_tree, read_plan
+from records.plan_types import parse_bytes
 
 ROOT = Path(__file__).parents[2]
 SHIPPED = ROOT / "twinload.toml"

@@ -11,8 +11,9 @@ from typing import Any, get_args
 import pytest
 from pydantic import BaseModel
 
-from records.plan import InstancePlan, Plan, ShadowPlan, StagesPlan, TwinPlan
+from records.plan import InstancePlan, Plan, ShadowPlan, TwinPlan
 from records.plan_file import check_plan
+from records.plan_load import StagesPlan
 
 TEXT = (Path(__file__).parents[2] / "twinload.toml").read_text(encoding="utf-8")
 COMMENTED = re.compile(r"^# (?=(?:[a-z0-9_]+ = |\[\[))", re.MULTILINE)
