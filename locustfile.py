@@ -3,7 +3,7 @@
 locust                              web UI: the plan's choices are fields of the start form
 locust --headless                   the same without a browser
 locust --headless --processes 2     two worker processes
-locust --master / locust --worker   workers elsewhere, each with this folder
+locust --master / locust --worker   workers elsewhere, each with this folder; needs --master-bind-host
 """
 
 from __future__ import annotations

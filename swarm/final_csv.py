@@ -20,6 +20,7 @@ from locust.stats import CSVWriter, StatsCSV, StatsCSVFileWriter
 
 import atexit
 import csv
+import functools
 import io
 import time
 from collections.abc import Callable
@@ -94,8 +95,25 @@ def complete_files_at_exit(events: Events) -> None:
     To be called at import, and before other listeners of `quitting` are added: that event calls the first one last.
     """
 
+    _end_with_its_files(StatsCSVFileWriter)
+
     def on_quitting(environment: Environment, **_: Any) -> None:
         for text in final_texts(environment, time.time()):
             atexit.register(text.write)
 
     events.quitting.add_listener(on_quitting)  # type: ignore[no-untyped-call]
+
+
+def _end_with_its_files(writer_class: type[StatsCSVFileWriter]) -> None:
+    """Let Locust's writer end in silence once its files are closed: with `--processes` it runs on for a moment."""
+    write = writer_class.stats_writer
+
+    @functools.wraps(write)
+    def until_closed(self: StatsCSVFileWriter) -> None:
+        try:
+            write(self)
+        except ValueError:
+            if not self.requests_csv_filehandle.closed:
+                raise
+
+    writer_class.stats_writer = until_closed  # type: ignore[method-assign]

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import argparse
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final, get_args
@@ -24,6 +24,7 @@ PLAN_VARIABLE: Final = "TWINLOAD_PLAN"
 KINDS: Final = list(get_args(StagesPlan.model_fields["kind"].annotation))
 SENDERS: Final = list(get_args(SwarmPlan.model_fields["sender"].annotation))
 _IN_FORM: Final = "include_in_web_ui"
+LOOPBACK: Final = "127.0.0.1"
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,6 +84,17 @@ def add_options(parser: argparse.ArgumentParser, source: Source) -> None:
     ]
     for action in shown:  # a group knows nothing of forms: this attribute is what Locust looks at
         setattr(action, _IN_FORM, True)
+
+
+def bind_to_loopback(parser: argparse.ArgumentParser, argv: Sequence[str], free_port: Callable[[], int]) -> None:
+    """Let web UI and master listen on this machine alone, where Locust listens on every address unless told otherwise.
+
+    The workers of `--processes` get a port of their own, so that two runs on one machine do not meet.
+    """
+    parser.set_defaults(web_host=LOOPBACK, master_bind_host=LOOPBACK)
+    if any(word.startswith("--processes") for word in argv) and not any(word.startswith("--master") for word in argv):
+        port = free_port()
+        parser.set_defaults(master_bind_port=port, master_port=port)
 
 
 def choose(options: Mapping[str, Any], environ: Mapping[str, str] = os.environ) -> Choice:

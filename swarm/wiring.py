@@ -12,7 +12,9 @@ from locust.env import Environment
 from locust.event import Events
 from locust.web import WebUI
 
+import functools
 import logging
+import socket
 import sys
 from collections.abc import Callable
 from typing import Any, ClassVar
@@ -20,7 +22,7 @@ from typing import Any, ClassVar
 from swarm.cpu_warning import CpuWarning
 from swarm.final_csv import complete_files_at_exit
 from swarm.hand_driver import MakeWatch
-from swarm.options import add_options, plan_source
+from swarm.options import LOOPBACK, add_options, bind_to_loopback, plan_source
 from swarm.recorder import recorder
 from swarm.runs import Swarm
 from swarm.senders import SeatClasses
@@ -71,6 +73,7 @@ def connect(
         record_with: makes the listener of the request event.
     """
     source = plan_source(sys.argv[1:])
+    own_port = functools.cache(_free_port)  # options are parsed more than once
     complete_files_at_exit(events)
     CpuWarning(events)
     StatisticsReset(events, lambda: now.statistics if (now := swarm()) else None)
@@ -84,6 +87,7 @@ def connect(
 
     def on_parser(parser: LocustArgumentParser, **_: Any) -> None:
         add_options(parser, source)
+        bind_to_loopback(parser, sys.argv[1:], own_port)
 
     def on_init(environment: Environment, web_ui: WebUI | None = None, **_: Any) -> None:
         runners.WORKER_REPORT_INTERVAL = REPORT_INTERVAL_S
@@ -127,6 +131,12 @@ def _answer_faults(web_ui: WebUI, swarm: Swarm) -> None:
 
     if web_ui.app is not None:
         web_ui.app.before_request(before_start)
+
+
+def _free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind((LOOPBACK, 0))
+        return int(probe.getsockname()[1])
 
 
 def _no_spawn_warning(record: logging.LogRecord) -> bool:

@@ -146,7 +146,7 @@ class Project:
         self.children.append(child)
         return child
 
-    def run(self, *options: str, timeout_s: float = 60.0, **popen: Any) -> tuple[int, str, str]:
+    def run(self, *options: str, timeout_s: float = 180.0, **popen: Any) -> tuple[int, str, str]:
         """Start Locust, wait for its end, and return exit code, stdout and stderr."""
         child = self.start(*options, **popen)
         out, err = child.communicate(timeout=timeout_s)

@@ -73,8 +73,8 @@ def master_and_worker(project: Project) -> Ended:
         "--expect-workers", "1", "--twins", "two", "--endpoints", "mix", "--rates", "80",
     )  # fmt: skip
     worker = project.start("--worker", "--master-port", port)
-    out, err = master.communicate(timeout=60)
-    worker.communicate(timeout=20)
+    out, err = master.communicate(timeout=180)
+    worker.communicate(timeout=60)
     return Ended(project, max(master.returncode, worker.returncode), out, err)
 
 
@@ -99,7 +99,7 @@ def ended_by(number: signal.Signals, project: Project) -> Ended:
     while time.monotonic() < until and not (seconds.exists() and seconds.read_text().count("\n") >= 2):
         time.sleep(0.1)
     os.kill(child.pid, number)
-    out, err = child.communicate(timeout=30)
+    out, err = child.communicate(timeout=120)
     return Ended(project, child.returncode, out, err)
 
 

@@ -82,7 +82,7 @@ def test_a_sweep_is_driven_as_asked_and_every_request_is_told_once(
         run.sock.sendall(encode(Sweep((stage,))))
         told = run.until(SweepDone)
         run.sock.sendall(encode(Quit()))
-        _, err = run.child.communicate(timeout=30)
+        _, err = run.child.communicate(timeout=120)
         assert run.child.returncode == 0, err
     seconds = [message.second for message in told if isinstance(message, Counted)]
     count = (project.one if stage.twin == "one" else project.two).count()

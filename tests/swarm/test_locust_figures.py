@@ -147,7 +147,7 @@ def interrupted(project: Project) -> Ended:
     while time.monotonic() < until and project.one.count() < 500:
         time.sleep(0.1)
     os.kill(child.pid, signal.SIGINT)
-    _, err = child.communicate(timeout=40)
+    _, err = child.communicate(timeout=120)
     return Ended(project, child.returncode, err)
 
 
@@ -267,7 +267,7 @@ def test_the_web_ui_shows_the_same_and_begins_anew_after_a_reset(tmp_path: Path,
         told = asked(port, "/stats/requests")["stats"][-1]["num_requests"]
         assert project.one.count() - before - 600 <= told <= project.one.count() - before
         child.terminate()
-        child.communicate(timeout=40)
+        child.communicate(timeout=120)
         run = Ended(project, child.returncode, "")
         assert int(run.total["Request Count"]) == sum(run.requests.values()) == told
         seconds = sum(second.done for second in project.reader().seconds())

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from argparse import ArgumentParser
 from pathlib import Path
 from typing import Any
 
@@ -9,7 +10,7 @@ import pytest
 from swarm_cases import PLAN
 
 from records.errors import PlanError
-from swarm.options import choose, plan_source
+from swarm.options import bind_to_loopback, choose, plan_source
 from swarm.targets import SwarmError
 
 
@@ -21,6 +22,30 @@ def options(tmp_path: Path) -> dict[str, Any]:
         "plan": str(path), "plan_sets": [], "twins": "one,two", "endpoints": "front", "stages_kind": "steps",
         "rates": "", "warmup_s": 1, "measure_s": 1, "pairs": 1, "seats": 20,
     }  # fmt: skip
+
+
+def listening(*argv: str) -> list[Any]:
+    parser = ArgumentParser()
+    for name in ("--web-host", "--master-bind-host"):
+        parser.add_argument(name, default="*")
+    for name in ("--master-bind-port", "--master-port", "--processes"):
+        parser.add_argument(name, type=int, default=5557)
+    parser.add_argument("--master", action="store_true")
+    bind_to_loopback(parser, argv, lambda: 40_000)
+    found = parser.parse_args(argv)
+    return [found.web_host, found.master_bind_host, found.master_bind_port, found.master_port]
+
+
+def test_web_ui_and_master_listen_on_loopback_unless_told_otherwise() -> None:
+    assert listening() == ["127.0.0.1", "127.0.0.1", 5557, 5557]
+    assert listening("--master", "--master-bind-host", "0.0.0.0") == ["127.0.0.1", "0.0.0.0", 5557, 5557]
+    assert listening("--web-host", "::") == ["::", "127.0.0.1", 5557, 5557]
+
+
+def test_worker_processes_get_a_port_of_their_own() -> None:
+    assert listening("--processes", "2")[2:] == [40_000, 40_000]
+    assert listening("--processes=2")[2:] == [40_000, 40_000]
+    assert listening("--processes", "2", "--master-bind-port", "7000", "--master-port", "7000")[2:] == [7000, 7000]
 
 
 def test_fields_as_the_plan_has_them_change_nothing(options: dict[str, Any]) -> None:

@@ -79,7 +79,7 @@ def test_a_run_in_the_web_ui_starts_shows_both_twins_stops_and_starts_again(proj
     assert (line.complete, line.why) == (False, ("stopped by hand",))
     assert len(list((project.folder / "runs").glob("*-by-hand"))) == 2
     child.terminate()
-    _, err = child.communicate(timeout=20)
+    _, err = child.communicate(timeout=60)
     assert child.returncode == 0, err
 
 
@@ -122,7 +122,7 @@ def test_the_engine_is_a_choice_of_the_form_and_a_live_stage_follows_the_users_t
     assert browser.post("/swarm", **{**fields, "stages_kind": "steps", "rates": "50", "measure_s": "1", "twins": "two"})
     browser.until(lambda: browser.stats()["state"] == "stopped" and project.two.count() > counted)
     child.terminate()
-    _, err = child.communicate(timeout=20)
+    _, err = child.communicate(timeout=60)
     assert child.returncode == 0, err
 
 
