@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
 import subprocess
@@ -57,6 +58,13 @@ class Case:
     folder: Path
     client: DockerClient
 
+    def write_plan(self, **sections: Any) -> Path:
+        """Write the plan, with further sections, into its folder as a file, and return it."""
+        path = self.folder / f"{self.plan.compose.project}.toml"
+        text = "".join(f"{key} = {_toml(value)}\n" for key, value in (self.tree | sections).items())
+        path.write_text(text, encoding="utf-8")
+        return path
+
     def containers(self) -> list[Any]:
         """Return what there is of the project, ended ones too."""
         label = f"twinload.project={self.plan.compose.project}"
@@ -91,3 +99,12 @@ def make_case(client: DockerClient, folder: Path, name: str, **twin: Any) -> Cas
         "compose": {"project": name, "images": {PROGRAM: "image"}, "check": ["--check", "{url}"]},
     }
     return Case(check_plan(tree, "test"), tree, folder, client)
+
+
+def _toml(value: Any) -> str:
+    """Return a value in TOML, tables in one line."""
+    if isinstance(value, dict):
+        return "{" + ", ".join(f"{json.dumps(key)} = {_toml(one)}" for key, one in value.items()) + "}"
+    if isinstance(value, list):
+        return "[" + ", ".join(map(_toml, value)) + "]"
+    return json.dumps(value)
