@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import queue
+import socket
 import time
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -25,6 +27,9 @@ from records.usage import UsageLine
 
 pytestmark = pytest.mark.slow
 MIB = 1 << 20
+ECHO_PORT = 7007
+BLOCK = 64 << 10
+PAYLOAD = 16 * MIB
 
 
 @pytest.fixture(scope="module")
@@ -159,6 +164,61 @@ def test_a_network_of_its_own_is_counted(burner: Burner) -> None:
     shown = watch((alone,), 0.3).lines[-1].containers[0]
     assert shown is not None
     assert (shown.received_bytes, shown.sent_bytes) == (0, 0)
+
+
+@pytest.mark.parametrize("elsewhere", [False, True], ids=["files", "stream"])
+def test_bytes_over_the_bridge_are_those_that_were_sent(
+    burner: Burner, monkeypatch: pytest.MonkeyPatch, elsewhere: bool
+) -> None:
+    if not any(network.name == "bridge" for network in burner.engine.client.networks.list()):
+        pytest.skip("needs an engine with a bridge network")
+    container = burner.start("echo", str(ECHO_PORT), network="bridge")
+    echo = burner.instance("echo", container)
+    address = container.attrs["NetworkSettings"]["Networks"]["bridge"]["IPAddress"]
+    with ExitStack() as stack:
+        if elsewhere:
+            where = stack.enter_context(tcp_to_unix(burner.engine.where.removeprefix("unix://")))
+            monkeypatch.setenv("DOCKER_HOST", f"tcp://{where}")
+            echo = replace(echo, pid=None)
+        seen = watch(
+            (echo,), 2.0, lambda: there_and_back(address, PAYLOAD), enough=lambda lines: moved(lines) > PAYLOAD
+        )
+    received, sent = (grown(seen.lines, which) for which in ("received_bytes", "sent_bytes"))
+    print(f"{PAYLOAD} bytes there and back show as {received} and {sent}")
+    # Beside the payload: headers and acknowledgements, at most 120 bytes for each segment of 1,448.
+    assert PAYLOAD <= received <= 1.09 * PAYLOAD
+    assert PAYLOAD <= sent <= 1.09 * PAYLOAD
+
+
+def there_and_back(address: str, size: int) -> None:
+    """Send so many bytes to the echo and take them back, once it listens."""
+
+    def reached() -> bool:
+        try:
+            socket.create_connection((address, ECHO_PORT), timeout=5).close()
+        except OSError:
+            return False
+        return True
+
+    wait_until(reached, what="the echo")
+    time.sleep(1.5)  # so that a sample of a second's stream stands before the load
+    with socket.create_connection((address, ECHO_PORT), timeout=20) as connection:
+        for _ in range(size // BLOCK):
+            connection.sendall(bytes(BLOCK))
+            left = BLOCK
+            while left:
+                left -= len(connection.recv(left))
+
+
+def grown(lines: list[UsageLine], which: str) -> int:
+    """Return by how much a container's count of bytes grew over the lines that have one."""
+    shown = [getattr(line.containers[0], which) for line in lines if line.containers and line.containers[0] is not None]
+    return int(shown[-1] - shown[0]) if shown else 0
+
+
+def moved(lines: list[UsageLine]) -> int:
+    """Return the bytes sent back so far."""
+    return grown(lines, "sent_bytes")
 
 
 def test_an_engine_on_another_machine_is_watched_by_its_stream(burner: Burner, monkeypatch: pytest.MonkeyPatch) -> None:
