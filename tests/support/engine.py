@@ -7,27 +7,35 @@ import os
 import shutil
 import subprocess
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import pytest
 from docker import DockerClient
+from docker.errors import ImageNotFound
 from live_pair import free_ports
 
 from clusters.compose import find_compose
 from clusters.engine import connect
 from clusters.errors import ClusterError
 from records.plan import Plan
+from records.plan_compose import image_of
 from records.plan_file import check_plan
 
 ROOT = Path(__file__).parents[2]
 BUILT = ROOT / ".twinload" / "bin" / "wallet-go"  # static: it runs in an image from scratch
-PROGRAM = "wallet-test"
+PROGRAM = f"wallet-test-{os.getpid()}"  # of this process alone: its image is of this build, whoever tests beside
 
 
-def engine_or_skip() -> DockerClient:
-    """Return a client of the engine that DOCKER_HOST names; skip with the reason when there is none or no compose."""
+@contextmanager
+def engine_or_skip() -> Iterator[DockerClient]:
+    """Yield a client of the engine that DOCKER_HOST names; skip with the reason when there is none or no compose.
+
+    The image that tests made is removed before and after.
+    """
     try:
         find_compose()
         engine = connect()
@@ -35,7 +43,17 @@ def engine_or_skip() -> DockerClient:
         pytest.skip(f"needs a Docker engine and compose: {fault}")
     if not BUILT.exists():
         pytest.skip("needs the Go twin: `make setup` builds it")
-    return engine.client
+    try:
+        _remove_image(engine.client)
+        yield engine.client
+        _remove_image(engine.client)
+    finally:
+        engine.close()
+
+
+def _remove_image(client: DockerClient) -> None:
+    with suppress(ImageNotFound):
+        client.images.remove(image_of(PROGRAM), force=True)
 
 
 def make_folder(folder: Path) -> Path:
@@ -43,7 +61,8 @@ def make_folder(folder: Path) -> Path:
     (folder / "image").mkdir(parents=True)
     shutil.copy(BUILT, folder / "image" / PROGRAM)
     lines = ["FROM scratch", f"COPY image/{PROGRAM} /{PROGRAM}", f'ENTRYPOINT ["/{PROGRAM}"]', ""]
-    (folder / "image" / "Dockerfile").write_text("\n".join(lines), encoding="utf-8")
+    dockerfile = os.environ.get("TWIN_DOCKERFILE") or "Dockerfile"  # a person's shell may name another for the twins
+    (folder / "image" / dockerfile).write_text("\n".join(lines), encoding="utf-8")
     words = ["pool", "--plan", str(ROOT / "twinload.toml"), "--users", "20", "--out", str(folder / "pool")]
     subprocess.run([sys.executable, "-m", "twinload.cli", *words], check=True, capture_output=True, cwd=ROOT)
     return folder

@@ -35,14 +35,13 @@ SECTIONS: dict[str, Any] = {
 @pytest.fixture
 def case(tmp_path: Path) -> Iterator[Case]:
     """Make a case; nothing of its project may be left at the end."""
-    client = engine_or_skip()
-    made = make_case(client, make_folder(tmp_path / "twins"), f"test-{secrets.token_hex(4)}")
-    yield made
-    left = made.containers()
-    names = [one.name for one in left]
-    for one in left:
-        one.remove(force=True)
-    client.close()
+    with engine_or_skip() as client:
+        made = make_case(client, make_folder(tmp_path / "twins"), f"test-{secrets.token_hex(4)}")
+        yield made
+        left = made.containers()
+        names = [one.name for one in left]
+        for one in left:
+            one.remove(force=True)
     assert not names, f"left behind: {names}"
 
 
