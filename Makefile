@@ -33,7 +33,9 @@ run-docker: setup images  ## The main job on containers (a Docker engine must an
 images: $(IMAGES)/wallet-go $(IMAGES)/wallet-rust  ## The twins' images, of static binaries built here: no hub is needed
 	@docker version >/dev/null 2>&1 || { echo "make: no Docker engine answers at $${DOCKER_HOST:-its usual socket}: start one, or see docs/containers.md"; exit 2; }
 	@for program in wallet-go wallet-rust; do \
-	  docker build --quiet --file clusters/$${program#wallet-}/Dockerfile.prebuilt --tag twinload/$$program:local . ; \
+	  echo "== Image twinload/$$program:local"; \
+	  docker build --quiet --file clusters/$${program#wallet-}/Dockerfile.prebuilt --tag twinload/$$program:local . \
+	    >$(IMAGES)/build.log 2>&1 || { cat $(IMAGES)/build.log; exit 2; }; \
 	done
 
 test: setup  ## All tests: Go, Rust, Python
