@@ -187,8 +187,8 @@ class HandDriver:
                 stack.callback(self._say_where, self._writer.path)
                 stack.callback(self._writer.close)
             if self._watch is not None:
+                stack.callback(self._watch.stop)
                 self._hear()
-                self._watch.stop()
             if outcome != "failed":  # a failure was told when it happened
                 self._tell(outcome, text)
 

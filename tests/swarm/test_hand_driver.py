@@ -140,6 +140,7 @@ def test_a_full_disk_leaves_no_watch_and_no_file_open(
     )  # fmt: skip
     driver.ready((1,), 4)
     assert watch.going
+    watch.let("instance-died", "i18001")
 
     def full(writer: RunWriter, _: object) -> None:
         writers.append(writer)
