@@ -4,13 +4,14 @@
     .venv/bin/python -m benchmarks.containers --forms containers bridge      # what the bridge costs
 
 In each round every form is measured once by `twinload run`: the twins are started anew, and both hot endpoints get one
-stage of a closed loop without pause over 64 connections, so that what is answered is the saturation. The order of the
-forms and that of the twins turn from round to round. All forms run the same static binaries, those in the images, on
-the same core with the same limits of threads. A round is the unit: candidate ÷ baseline is one ratio a round and form,
-and forms are compared within rounds. A stage that the run judged invalid is left out with its round, and told.
+stage of a closed loop without pause over 64 connections, so that what is answered is the saturation, where the twin was
+at its CPU limit. Beside it stands what a CPU-second of the twin answers, which other programs on the machine disturb
+less. The order of the forms and that of the twins turn from round to round. All forms run the same static binaries,
+those in the images, on the same core with the same limits of threads. A round is the unit: candidate ÷ baseline is one
+ratio a round and form, and forms are compared within rounds. What does not count is left out with its round, and told.
 
 Needs a Docker engine, and the images of `make images`. Writes containers.json and prints its tables as Markdown; exit
-code 2 when something is missing. A run takes 40 to 60 s.
+code 2 when something is missing. A run takes 40 to 60 s, so that six rounds of two forms take ten minutes.
 """
 
 from __future__ import annotations
@@ -27,7 +28,7 @@ import tempfile
 import time
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
-from itertools import count
+from itertools import count, product
 from pathlib import Path
 from typing import Final
 
@@ -42,12 +43,13 @@ from clusters.image import image_id
 from records.plan import Plan
 from records.plan_compose import image_of
 from records.plan_file import read_plan
-from records.run_folder import RunReader
 from swarm.schedule import pair_orders
 
 ROOT: Final = Path(__file__).resolve().parents[1]
 IMAGES: Final = ROOT / ".twinload" / "images"
 USERS: Final = 64
+SATURATION: Final = "saturation"
+MEASURES: Final = {SATURATION: "requests a second, saturated", "per_cpu": "requests per CPU-second"}
 FORMS: Final = {
     "processes": ("process", "host"),
     "containers": ("compose", "host"),
@@ -58,14 +60,27 @@ FORMS: Final = {
 
 @dataclass(frozen=True, slots=True)
 class Reading:
-    """What one twin answered at one endpoint in one round; `why` is what the run had against the stage."""
+    """What one twin answered at one endpoint in one round, and the cores that it used for it; None is not known.
+
+    `saturated`: it was at its CPU limit. `why` is what the run had against the stage.
+    """
 
     round: int
     form: str
     twin: str
     endpoint: str
     rps: float
-    why: tuple[str, ...]
+    cores: float | None
+    saturated: bool
+    why: tuple[str, ...] = ()
+
+    def value(self, measure: str) -> float | None:
+        """Return what counts of a measure, None where nothing does."""
+        if self.why:
+            return None
+        if measure == SATURATION:
+            return self.rps if self.saturated else None
+        return self.rps / self.cores if self.cores else None
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,27 +101,28 @@ class Table:
         """The forms, in the order in which they came."""
         return tuple(form for form in FORMS if any(one.form == form for one in self.readings))
 
-    def good(self, form: str, twin: str, endpoint: str) -> dict[int, float]:
-        """Return the valid readings by round."""
+    def good(self, measure: str, form: str, twin: str, endpoint: str) -> dict[int, float]:
+        """Return what counts, by round."""
         key = (form, twin, endpoint)
-        return {r.round: r.rps for r in self.readings if (r.form, r.twin, r.endpoint) == key and not r.why}
+        found = ((r.round, r.value(measure)) for r in self.readings if (r.form, r.twin, r.endpoint) == key)
+        return {number: value for number, value in found if value is not None}
 
-    def by_round(self, form: str, endpoint: str) -> dict[int, float]:
+    def by_round(self, measure: str, form: str, endpoint: str) -> dict[int, float]:
         """Return candidate ÷ baseline by round."""
-        below, above = (self.good(form, twin, endpoint) for twin in (self.baseline, self.candidate))
+        below, above = (self.good(measure, form, twin, endpoint) for twin in (self.baseline, self.candidate))
         return {number: above[number] / below[number] for number in sorted(below.keys() & above.keys())}
 
-    def ratio(self, form: str, endpoint: str) -> Interval | None:
+    def ratio(self, measure: str, form: str, endpoint: str) -> Interval | None:
         """Return candidate ÷ baseline over the rounds."""
-        return ratio_interval([(1.0, ratio) for ratio in self.by_round(form, endpoint).values()])
+        return ratio_interval([(1.0, ratio) for ratio in self.by_round(measure, form, endpoint).values()])
 
-    def between(self, form: str, base: str, endpoint: str) -> Interval | None:
-        """Return a form's ratio ÷ another form's, within rounds: 1 when the form does not matter."""
-        return _paired(self.by_round(base, endpoint), self.by_round(form, endpoint))
+    def between(self, measure: str, form: str, endpoint: str) -> Interval | None:
+        """Return a form's ratio ÷ the first form's, within rounds: 1 when the form does not matter."""
+        return _paired(self.by_round(measure, self.forms[0], endpoint), self.by_round(measure, form, endpoint))
 
-    def kept(self, form: str, base: str, twin: str, endpoint: str) -> Interval | None:
-        """Return what a twin answers in a form ÷ in another, within rounds."""
-        return _paired(self.good(base, twin, endpoint), self.good(form, twin, endpoint))
+    def kept(self, measure: str, form: str, twin: str, endpoint: str) -> Interval | None:
+        """Return what a twin answers in a form ÷ in the first form, within rounds."""
+        return _paired(*(self.good(measure, one, twin, endpoint) for one in (self.forms[0], form)))
 
 
 def _paired(base: dict[int, float], other: dict[int, float]) -> Interval | None:
@@ -146,11 +162,15 @@ def measure(form: str, number: int, measure_s: int, plan: Plan) -> list[Reading]
         argv = [sys.executable, "-m", "twinload.cli", "run", "-q", "--no-gate", "--runs", runs, *words]
         environ = {**os.environ, "TWIN_DOCKERFILE": "Dockerfile.prebuilt"}
         subprocess.run(argv, cwd=ROOT, env=environ, check=True, stdout=subprocess.DEVNULL)
-        lines = RunReader(Path(runs) / "latest").stages()
+        text = (Path(runs) / "latest" / "report" / "summary.json").read_text(encoding="utf-8")
     return [
-        Reading(number, form, line.stage.twin, line.stage.endpoint,
-                (line.done - sum(line.failed.values())) / line.stage.measure_s, line.why)
-        for line in lines
+        Reading(
+            number, form, twin, endpoint, stage["achieved_rps"], stage["cpu_cores"][f"{twin}-1"],
+            stage["past_saturation"], tuple(stage["why"]),
+        )
+        for twin, endpoints in json.loads(text)["twins"].items()
+        for endpoint, found in endpoints.items()
+        for stage in found["stages"]
     ]  # fmt: skip
 
 
@@ -196,25 +216,26 @@ def shown(interval: Interval | None) -> str:
 
 def tables(found: Table, labels: dict[str, str]) -> Iterator[str]:
     """Yield the lines of the Markdown tables."""
-    forms = found.forms
-    base, others = forms[0], forms[1:]
-    ratio = f"{labels[found.candidate]} ÷ {labels[found.baseline]}, saturation"
-    yield from _head([ratio, *forms, *(f"{form} ÷ {base}" for form in others)])
-    for endpoint in found.endpoints:
-        cells = [shown(found.ratio(form, endpoint)) for form in forms]
-        cells += [shown(found.between(form, base, endpoint)) for form in others]
-        yield f"| {endpoint} | {' | '.join(cells)} |"
+    forms, others = found.forms, found.forms[1:]
+    heads = [*forms, *(f"{form} ÷ {forms[0]}" for form in others)]
+    yield from _head([f"{labels[found.candidate]} ÷ {labels[found.baseline]}", *heads])
+    for measure, endpoint in product(MEASURES, found.endpoints):
+        cells = [shown(found.ratio(measure, form, endpoint)) for form in forms]
+        cells += [shown(found.between(measure, form, endpoint)) for form in others]
+        yield f"| {endpoint}: {MEASURES[measure]} | {' | '.join(cells)} |"
     yield ""
-    yield from _head(["requests a second", *forms, *(f"{form} ÷ {base}" for form in others)])
-    for endpoint in found.endpoints:
-        for twin in (found.baseline, found.candidate):
-            cells = [_range(found.good(form, twin, endpoint)) for form in forms]
-            cells += [shown(found.kept(form, base, twin, endpoint)) for form in others]
-            yield f"| {labels[twin]} {endpoint} | {' | '.join(cells)} |"
-    left_out = [one for one in found.readings if one.why]
+    yield from _head(["", *heads])
+    for measure, endpoint, twin in product(MEASURES, found.endpoints, (found.baseline, found.candidate)):
+        cells = [_range(found.good(measure, form, twin, endpoint)) for form in forms]
+        cells += [shown(found.kept(measure, form, twin, endpoint)) for form in others]
+        yield f"| {labels[twin]} {endpoint}: {MEASURES[measure]} | {' | '.join(cells)} |"
     yield ""
-    yield f"{len(left_out)} of {len(found.readings)} stages invalid and left out"
-    yield from (f"- round {r.round + 1}, {r.form}, {r.twin} {r.endpoint}: {'; '.join(r.why)}" for r in left_out)
+    left_out = [one for one in found.readings if one.value(SATURATION) is None]
+    yield f"{len(left_out)} of {len(found.readings)} stages show no saturation"
+    for one in left_out:
+        cores = "unknown" if one.cores is None else f"{one.cores:.2f}"
+        why = "; ".join(one.why) or f"the twin was not at its limit: it had {cores} cores"
+        yield f"- round {one.round + 1}, {one.form}, {one.twin} {one.endpoint}: {why}"
 
 
 def _head(cells: Sequence[str]) -> Iterator[str]:
@@ -228,15 +249,15 @@ def _range(values: dict[int, float]) -> str:
 
 def tree(found: Table, measure_s: int) -> dict[str, object]:
     """Return what is written as JSON."""
-    base = found.forms[0]
+    pairs = list(product(MEASURES, found.endpoints))
     return {
         "machine": machine(),
         "measure_s": measure_s,
         "connections": USERS,
         "baseline": found.baseline,
         "candidate": found.candidate,
-        "ratio": {e: {f: _tree(found.ratio(f, e)) for f in found.forms} for e in found.endpoints},
-        "between_forms": {e: {f: _tree(found.between(f, base, e)) for f in found.forms[1:]} for e in found.endpoints},
+        "ratio": {f"{m} {e}": {f: _tree(found.ratio(m, f, e)) for f in found.forms} for m, e in pairs},
+        "between_forms": {f"{m} {e}": {f: _tree(found.between(m, f, e)) for f in found.forms[1:]} for m, e in pairs},
         "readings": [asdict(one) for one in found.readings],
     }
 
