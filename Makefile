@@ -1,9 +1,10 @@
 # Two commands do all: `make run` and `make test`. Everything is idempotent and quick when nothing changed.
+# ARGS goes on to `twinload run`: make run ARGS=--quick
 
 SHELL := bash
 .SHELLFLAGS := -eu -o pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help setup run run-docker images test lint format bench bench-engine bench-long clean toolchains
+.PHONY: help setup run run-docker images test lint format bench bench-engine bench-containers bench-long clean toolchains
 
 PY := .venv/bin/python
 BIN := .twinload/bin
@@ -16,23 +17,25 @@ ENGINE_SOURCES := $(shell find swarm/engine -name '*.rs' -o -name 'Cargo.toml' -
 export CARGO_TERM_COLOR ?= auto
 
 help:  ## Show these targets
-	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-17s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 setup: toolchains .venv/.ready .venv/.engine $(BIN)/wallet-go $(BIN)/wallet-rust  ## Install the Python packages, build the engine and both twins
 
 run: setup  ## The main job: gate, ramp both twins to saturation, draw the report in runs/latest/report/
-	@.venv/bin/twinload run
+	@.venv/bin/twinload run $(ARGS)
 	@echo "Open runs/latest/report/index.html"
 
 run-docker: setup images  ## The main job on containers (a Docker engine must answer: docs/containers.md)
 	@TWIN_DOCKERFILE=Dockerfile.prebuilt .venv/bin/twinload run --set label=containers \
-	  --set 'twins.go.start="compose"' --set 'twins.rust.start="compose"'
+	  --set 'twins.go.start="compose"' --set 'twins.rust.start="compose"' $(ARGS)
 	@echo "Open runs/latest/report/index.html"
 
 images: $(IMAGES)/wallet-go $(IMAGES)/wallet-rust  ## The twins' images, of static binaries built here: no hub is needed
 	@docker version >/dev/null 2>&1 || { echo "make: no Docker engine answers at $${DOCKER_HOST:-its usual socket}: start one, or see docs/containers.md"; exit 2; }
 	@for program in wallet-go wallet-rust; do \
-	  docker build --quiet --file clusters/$${program#wallet-}/Dockerfile.prebuilt --tag twinload/$$program:local . ; \
+	  echo "== Image twinload/$$program:local"; \
+	  docker build --quiet --file clusters/$${program#wallet-}/Dockerfile.prebuilt --tag twinload/$$program:local . \
+	    >$(IMAGES)/build.log 2>&1 || { cat $(IMAGES)/build.log; exit 2; }; \
 	done
 
 test: setup  ## All tests: Go, Rust, Python
@@ -59,15 +62,23 @@ format: setup  ## Format all sources
 bench: setup $(TARGET)  ## The quick form of each benchmark in turn: pool, monitor, engine, truth
 	$(PY) -m benchmarks.pool --rounds 3
 	$(PY) -m benchmarks.monitor
+	$(PY) -m benchmarks.monitor --containers || test $$? = 2  # 2: no engine answers, and it said so
 	$(PY) -m benchmarks.engine --rounds 3
 	$(PY) -m benchmarks.truth_virtual --repetitions 20 --targets D/D/1 M/M/1 "fails above"
 
 bench-engine: setup $(TARGET)  ## The engine against wrk, ab, FastHttpUser and others, under nine minutes
 	$(PY) -m benchmarks.engine
 
+bench-containers: setup images  ## Processes beside containers, and the bridge beside the host's network, a quarter of an hour
+	$(PY) -m benchmarks.containers
+	$(PY) -m benchmarks.bridge || test $$? = 2  # 2: the engine has no bridge, or wrk is missing, and it said so
+
 bench-long: setup $(TARGET)  ## All benchmarks in full, about an hour
 	$(PY) -m benchmarks.pool --rounds 15
 	$(PY) -m benchmarks.monitor --seconds 120
+	$(PY) -m benchmarks.monitor --containers --seconds 120 || test $$? = 2
+	@if docker version >/dev/null 2>&1; then $(MAKE) --no-print-directory bench-containers; \
+	  else echo "processes beside containers: not measured, no Docker engine answers"; fi
 	$(PY) -m benchmarks.engine --rounds 40 --window 3
 	$(PY) -m benchmarks.truth_virtual --repetitions 2000 --time-limit 2400 --jobs 2
 	$(PY) -m benchmarks.truth_virtual --stopping --repetitions 4000

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from locust import events
 
+from monitor import MonitorError
 from monitor.by_hand import HandMonitor
 from swarm.native.seat_user import NativeSeatUser
 from swarm.schedule_seat import ScheduleSeat
@@ -38,4 +39,5 @@ connect(
     seat_classes={"native-schedule": Handle, "native-users": NativeSeat, "fasthttp": Seat},
     shape_class=Ramp,
     make_watch=HandMonitor,
+    watch_faults=(MonitorError,),
 )

@@ -80,7 +80,7 @@ def open_sources(
     Raises: SourceUnavailable; the errors of `clusters.engine.connect` where there are containers.
     """
     with ExitStack() as stack:
-        found = open_containers(instances, stack, clock, tell)
+        found = _open_containers(instances, stack, clock, tell)
         external = [one for one in instances if _is_external(plan, one)]
         for name, (source, way) in _external(plan, external, root):
             stack.callback(source.close)
@@ -93,15 +93,11 @@ def open_sources(
     return Sources(seen, by_name, {name: way for name, (_, way) in found.items()}, kept)
 
 
-def open_containers(
-    instances: Sequence[Instance],
-    stack: ExitStack,
-    clock: Clock | None = None,
-    tell: Callable[[Event], None] | None = None,
+def _open_containers(
+    instances: Sequence[Instance], stack: ExitStack, clock: Clock, tell: Callable[[Event], None]
 ) -> dict[str, tuple[Source, str]]:
     """Open a source for every container, and return each with its way in words; `stack` closes them.
 
-    With a clock and `tell`, what happens to the containers is told, from a thread.
     Raises: SourceUnavailable; the errors of `clusters.engine.connect`.
     """
     containers = [one for one in instances if one.watch == "container" and one.container is not None]
@@ -114,9 +110,8 @@ def open_containers(
         source, way = _container(engine, one)
         stack.callback(source.close)
         found[one.name] = source, way
-    if clock is not None and tell is not None:
-        events = ContainerEvents(engine.client, containers, clock, tell, _renewing(found))
-        stack.callback(events.close)
+    events = ContainerEvents(engine.client, containers, clock, tell, _renewing(found))
+    stack.callback(events.close)
     return found
 
 

@@ -1,21 +1,25 @@
 """The driver of a run by hand: the schedule decides, and a run folder keeps what was counted.
 
 `locust` in its web UI or headless, alone or with workers: the process that conducts also writes
-`runs/<UTC time>-<label>-by-hand/` and points `runs/latest` to it.
+`runs/<UTC time>-<label>-by-hand/` and points `runs/latest` to it. An instance that dies ends the sweep under way on its
+twin, which gets no more of them until the instance is back; the other twin's go on, and in the end it is told.
 """
 
 from __future__ import annotations
 
 import logging
 import os
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import ExitStack
+from dataclasses import replace
 from pathlib import Path
 from typing import Protocol
 
+from clusters.ask import Asker
 from records.clock import NS, Clock
 from records.event import Event, EventKind
 from records.instance import Instance
+from records.plan import Plan
 from records.run_folder import RunWriter, point_latest
 from records.second import Second
 from records.stage import Stage, StageLine
@@ -23,7 +27,9 @@ from records.usage import UsageLine
 from swarm.conductor import Outcome
 from swarm.manifest import manifest
 from swarm.options import Choice
-from swarm.schedule import Answers, Note, campaign
+from swarm.roll import Roll
+from swarm.schedule import Answers, Note, ScheduleError, Sweep, campaign
+from swarm.targets import SwarmError
 from swarm.trials import TrialBook
 from userpool.reading import Pool
 
@@ -34,17 +40,25 @@ RUNS_VARIABLE = "TWINLOAD_RUNS"
 class Watch(Protocol):
     """What watches the instances' CPU and memory while a run by hand goes on."""
 
-    def start(self) -> None:
-        """Begin to sample."""
+    @property
+    def instances(self) -> tuple[Instance, ...]:
+        """What is watched, each with its way."""
 
-    def set_pids(self, name: str, pids: Iterable[int]) -> None:
-        """Name the processes of an instance."""
+    @property
+    def ways(self) -> Mapping[str, str]:
+        """Where an instance's figures come from, in words, by its name."""
+
+    def start(self, emit: Callable[[UsageLine], None], pids: Mapping[str, Iterable[int]]) -> None:
+        """Begin to sample; `pids` are the processes of instances whose record has none."""
+
+    def news(self) -> tuple[Event, ...]:
+        """Return what happened to instances since this was last asked."""
 
     def stop(self) -> None:
-        """End sampling."""
+        """End sampling; also when it never began."""
 
 
-MakeWatch = Callable[[Sequence[Instance], Clock, Callable[[UsageLine], None]], Watch]
+MakeWatch = Callable[[Plan, Path, Sequence[Instance], Clock], Watch]
 
 
 class HandDriver:
@@ -54,7 +68,9 @@ class HandDriver:
         choice, pool, instances: what is driven, by whom, against what.
         now_ns: monotonic ns; the pair with UTC is taken here.
         say: gets the lines for a person at the end.
-        make_watch: makes the watch over the instances; None to go without.
+        make_watch: makes the watch over the instances, of a plan and its folder; None to go without.
+
+    `is_ready` says of an instance that runs again whether it can take load: its ready path is asked.
     """
 
     def __init__(
@@ -74,20 +90,28 @@ class HandDriver:
         self._now_ns = now_ns
         self._say = say
         self._make_watch = make_watch
+        self.is_ready = self._answers
+        self._roll = Roll()
+        self._lost: str | None = None
+        self._twin: str | None = None  # under load
         self._watch: Watch | None = None
         self._writer: RunWriter | None = None
         self._lines: list[StageLine] = []
         self._awake = True
         self._book = TrialBook(choice.plan)
         self._sweeps = campaign(
-            choice.plan, choice.scope, clock=lambda: now_ns() / NS, tell=self._note, answers=Answers(self._book.counts)
-        )
+            choice.plan, choice.scope, clock=lambda: now_ns() / NS, tell=self._note,
+            answers=Answers(self._book.counts), is_gone=self._is_gone,
+        )  # fmt: skip
         self._begun = False
 
     def ready(self, pids: tuple[int, ...], seats: int) -> None:
         """Open the run folder and begin to watch."""
         generator = Instance("generator", "generator", watch="process", pid=pids[0])
-        instances = [*self._instances, generator, Instance("host", "host", watch="host")]
+        instances = (*self._instances, generator, Instance("host", "host", watch="host"))
+        if self._make_watch is not None:
+            self._watch = self._make_watch(self._choice.plan, self._choice.root, instances, self._clock)
+            instances = self._watch.instances
         facts = manifest(
             self._choice, self._pool, instances, label=f"{self._choice.plan.label}-by-hand", seats=seats,
             clock=self._clock,
@@ -95,25 +119,37 @@ class HandDriver:
         runs = Path(os.environ.get(RUNS_VARIABLE) or self._choice.root / "runs")
         self._writer = RunWriter(runs / facts.run_id, facts)
         point_latest(runs, self._writer.path)
-        if self._make_watch is not None:
-            self._watch = self._make_watch(instances, self._clock, self._writer.write)
-            self._watch.set_pids(generator.name, pids)
-            self._watch.start()
+        if self._watch is not None:
+            for way in dict.fromkeys(self._watch.ways.values()):
+                names = ", ".join(name for name, one in self._watch.ways.items() if one == way)
+                logger.info("CPU and memory of %s: %s", names, way)
+            self._watch.start(self._writer.write, {generator.name: pids})
 
     def next_sweep(self) -> tuple[Stage, ...] | None:
         """Return the schedule's next sweep.
 
-        Raises: ScheduleError when nothing can be driven.
+        Raises: ScheduleError when nothing can be driven; SwarmError at the end of a schedule in which one died.
         """
         if not self._awake:
             return None
+        sweep = self._next()
+        if sweep is None and self._roll.died:
+            raise SwarmError(f"{', '.join(self._roll.died)} died under load; all else was driven")
+        self._twin, self._lost = (None if sweep is None else sweep[0].twin), None
+        self._book.forget()
+        return sweep
+
+    def _next(self) -> Sweep | None:
         lines, self._lines = tuple(self._lines), []
         try:
             sweep = self._sweeps.send(lines) if self._begun else next(self._sweeps)
         except StopIteration:
             return None
+        except ScheduleError:
+            if not self._roll.died:
+                raise
+            return None
         self._begun = True
-        self._book.forget()
         return sweep
 
     def wake(self) -> None:
@@ -121,8 +157,9 @@ class HandDriver:
         self._awake = False
 
     def stop_wanted(self) -> str | None:
-        """Return None: a person stops a run through Locust."""
-        return None
+        """Return which instance of the twin under load died in this sweep; a person stops a run through Locust."""
+        self._hear()
+        return self._lost
 
     def counted(self, second: Second) -> None:
         """Write a second."""
@@ -150,7 +187,8 @@ class HandDriver:
                 stack.callback(self._say_where, self._writer.path)
                 stack.callback(self._writer.close)
             if self._watch is not None:
-                self._watch.stop()
+                stack.callback(self._watch.stop)
+                self._hear()
             if outcome != "failed":  # a failure was told when it happened
                 self._tell(outcome, text)
 
@@ -162,6 +200,37 @@ class HandDriver:
         if self._writer is None:
             raise RuntimeError("a record came before the run folder was open")
         return self._writer
+
+    def _hear(self) -> None:
+        """Take what happened to instances; a death, once in each life, is told aloud."""
+        for event in self._watch.news() if self._watch is not None else ():
+            name = event.instance or ""
+            if event.kind == "instance-restarted" and self._roll.see_restart(name):
+                self._mourn(name, replace(event, kind="instance-died", text=f"{name} ended"))
+            if event.kind != "instance-died":
+                logger.warning("%s", event.text)
+                self.told(event)
+            elif self._roll.hear_death(name) or self._roll.see_death(name):
+                self._mourn(name, event)
+
+    def _mourn(self, name: str, event: Event) -> None:
+        logger.error("%s", event.text)
+        self.told(event)
+        if any(one.name == name and one.twin == self._twin for one in self._instances):
+            self._lost = f"{name} died"
+
+    def _is_gone(self, twin: str) -> bool:
+        """Say whether an instance of a twin is gone, or back and not ready yet."""
+        self._hear()
+        own = [one for one in self._instances if one.twin == twin and one.name in self._roll.deaths]
+        return any(one.name in self._roll.gone or not self.is_ready(one) for one in own)
+
+    def _answers(self, instance: Instance) -> bool:
+        if instance.twin is None or instance.address is None:
+            return False
+        twin = self._choice.plan.twins[instance.twin]
+        with Asker(twin, instance.address, self._choice.root) as asker:
+            return asker.ask(twin.ready).status == 200
 
     def _note(self, note: Note) -> None:
         logger.info("%s", note.text)

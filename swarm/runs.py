@@ -60,6 +60,7 @@ class Swarm:
     environment: Environment
     seat_classes: SeatClasses
     make_watch: MakeWatch | None = None
+    foreseen: tuple[type[Exception], ...] = FAULTS
     post: Post | None = None
     conductor: Conductor | None = None
     statistics: BulkStatistics | None = None
@@ -205,7 +206,7 @@ class Swarm:
         if any(faults) or locust_log.unhandled_greenlet_exception:
             return OUR_FAULT
         if outcome == "failed":
-            return BAD_USAGE if self.conductor and isinstance(self.conductor.error, FAULTS) else OUR_FAULT
+            return BAD_USAGE if self.conductor and isinstance(self.conductor.error, self.foreseen) else OUR_FAULT
         return INTERRUPTED if outcome == "interrupted" and self.headless else 0
 
     def on_report_to_master(self, data: dict[str, Any]) -> None:
@@ -270,7 +271,9 @@ class Swarm:
             preparation.instances, plan.swarm.sender, plan.search.seed, plan.last_answer_s,
             prover(plan.engine.coalesce_us) if native else None, takes_over=native,
         )  # fmt: skip
-        self.conductor = Conductor(self._crew, driver, terms, time.monotonic_ns, gevent.sleep, Clock.now(), FAULTS)
+        self.conductor = Conductor(
+            self._crew, driver, terms, time.monotonic_ns, gevent.sleep, Clock.now(), self.foreseen
+        )
         self._greenlet = gevent.spawn(self._conduct, self.conductor)
 
     def _seats_to_await(self, plan: Plan) -> Callable[[], int | None]:

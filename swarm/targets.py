@@ -80,7 +80,7 @@ def planned_instances(plan: Plan, twins: Iterable[str]) -> tuple[Instance, ...]:
 def find_instances(plan: Plan, twins: Sequence[str], recorded: Sequence[Instance]) -> tuple[Instance, ...]:
     """Return the instances of these twins that run: recorded ones, and those of external twins.
 
-    Raises: NoTargetsError when one of the twins has none.
+    Raises: NoTargetsError when one of the twins has none, or a container of it is missing.
     """
     found: list[Instance] = []
     for name in twins:
@@ -91,6 +91,13 @@ def find_instances(plan: Plan, twins: Sequence[str], recorded: Sequence[Instance
             raise NoTargetsError(
                 f"twin {name} is not running: start it with `twinload up`, "
                 f'or name running instances in the plan (twins.{name}: start = "external")'
+            )
+        there = {instance.name for instance in known}
+        gone = [instance.name for instance in plan.twins[name].instances if instance.name not in there]
+        if gone and any(instance.container is not None for instance in known):
+            raise NoTargetsError(
+                f"twin {name}: {', '.join(gone)} not running, and load would meet fewer instances than the plan has; "
+                "start all of them again: `docker-compose up -d`, or `twinload down` and `twinload up`"
             )
         found += known
     return tuple(found)

@@ -23,6 +23,7 @@ from swarm.cpu_warning import CpuWarning
 from swarm.final_csv import complete_files_at_exit
 from swarm.hand_driver import MakeWatch
 from swarm.options import LOOPBACK, add_options, bind_to_loopback, plan_source
+from swarm.preparation import FAULTS
 from swarm.recorder import recorder
 from swarm.runs import Swarm
 from swarm.senders import SeatClasses
@@ -61,6 +62,7 @@ def connect(
     seat_classes: SeatClasses,
     shape_class: type[RampStages],
     make_watch: MakeWatch | None = None,
+    watch_faults: tuple[type[Exception], ...] = (),
     record_with: Callable[[Callable[[], Station | None]], Any] = recorder,
 ) -> None:
     """Register all listeners.
@@ -70,6 +72,7 @@ def connect(
         seat_classes: the concrete user class of each sender.
         shape_class: the concrete shape.
         make_watch: makes the watch over CPU and memory of a run by hand.
+        watch_faults: its errors that a person can set right.
         record_with: makes the listener of the request event.
     """
     source = plan_source(sys.argv[1:])
@@ -92,7 +95,7 @@ def connect(
     def on_init(environment: Environment, web_ui: WebUI | None = None, **_: Any) -> None:
         runners.WORKER_REPORT_INTERVAL = REPORT_INTERVAL_S
         logging.getLogger("locust.runners").addFilter(_no_spawn_warning)
-        shape_class.swarm = Swarm(environment, seat_classes, make_watch)
+        shape_class.swarm = Swarm(environment, seat_classes, make_watch, (*FAULTS, *watch_faults))
         shape_class.swarm.on_init()
         if web_ui is not None and web_ui.app is not None:
             _answer_faults(web_ui, shape_class.swarm)

@@ -30,12 +30,12 @@ from records.run_folder import RunWriter
 from records.second import Second
 from records.stage import Stage, StageLine
 from records.usage import UsageLine
+from swarm.roll import Roll
 from swarm.schedule import Answers, Note, ScheduleError, Scope, campaign
 from swarm.trials import Counts, TrialBook
 from twinload.errors import INTERRUPTED, BadEnvironment, InstanceDied, Interrupted, OwnFault
 from twinload.generator import Generator
 from twinload.progress import Progress
-from twinload.roll import Roll
 
 _SPOKEN: Final = frozenset(
     {"probe", "search", "schedule-cut", "worker-lost", "stage-invalid", "instance-oom", "instance-restarted"}

@@ -21,8 +21,8 @@ _MARKED: Final[dict[str, Any]] = {
     "marker": "o", "markersize": 14, "markerfacecolor": "none", "markeredgecolor": style.PURPLE, "markeredgewidth": 1.6,
     "linestyle": "",
 }  # fmt: skip
-_WHOLE: Final[dict[str, Any]] = {"color": style.GREEN, "linewidth": 2}
-_OWN: Final[dict[str, Any]] = {"color": "black", "linewidth": 1.8, "linestyle": (0, (5, 4))}
+_WHOLE: Final[dict[str, Any]] = {"color": style.GREEN, "linewidth": 2, "zorder": 1}
+_OWN: Final[dict[str, Any]] = {"color": "black", "linewidth": 1.8, "linestyle": (0, (5, 4)), "zorder": 1.5}
 _NAMED: Final = 4  # more instances of a twin than this share one entry of the legend
 
 
@@ -62,7 +62,8 @@ def draw_instances(figure: Figure, findings: Findings, value: Value) -> None:
         axes.set_xlim(0, top * 1.04)
         axes.set_ylim(0, highest * 1.15)
         style.plain_numbers(axes)
-    style.add_legend(figure, _keys(findings, value), columns=5)
+    lines = {str(line.get_gid()) for axes in figure.axes for line in axes.lines}
+    style.add_legend(figure, _keys(findings, value, lines), columns=5)
 
 
 def names_of(findings: Findings, twin: str) -> tuple[str, ...]:
@@ -109,18 +110,18 @@ def _draw_limits(axes: Axes, findings: Findings, endpoint: str, value: Value, hi
     """Draw each twin's limit and each container's own, and return the highest value drawn.
 
     A limit more than twice what was used (a container's own: four times) is written instead, so that the curves stay
-    readable.
+    readable; one below another that is drawn is drawn too.
     """
     far, used = [], highest
     limits = {look.label: value.limit(look.twin, endpoint) for look in style.looks(findings)}
     drawn = (
-        (_levels(limits, value.scale), value.limit_name, _WHOLE, 2),
         (_levels(_own_limits(findings, endpoint, value), value.scale), value.own_limit_name, _OWN, 4),
+        (_levels(limits, value.scale), value.limit_name, _WHOLE, 2),
     )
     for levels, name, look, reach in drawn:
         for level, owners in levels.items():
-            if level <= reach * used:
-                axes.axhline(level, **look, zorder=1, gid=name)
+            if level <= max(reach * used, highest):
+                axes.axhline(level, **look, gid=name)
                 highest = max(highest, level)
             else:
                 far.append(f"{name} of {owners}: {level:,.4g} (above this axis)")
@@ -148,7 +149,8 @@ def _own_limits(findings: Findings, endpoint: str, value: Value) -> dict[str, fl
     return {name: value.own_limit(one) for point in points for name, one in point.containers.items()}
 
 
-def _keys(findings: Findings, value: Value) -> list[Line2D]:
+def _keys(findings: Findings, value: Value, lines: set[str]) -> list[Line2D]:
+    """Return the keys of a legend; of limits those that are among the lines drawn, by their names."""
     keys: list[Line2D] = []
     for look in style.looks(findings):
         keys.append(
@@ -165,10 +167,9 @@ def _keys(findings: Findings, value: Value) -> list[Line2D]:
             )
             for i, name in enumerate(names)
         ]  # fmt: skip
-    keys.append(Line2D([], [], **_WHOLE, label=value.limit_name))
+    limits = ((value.limit_name, _WHOLE), (value.own_limit_name, _OWN))
+    keys += [Line2D([], [], **look, label=name) for name, look in limits if name in lines]
     points = [point for curve in findings.curves.values() for point in curve.points]
-    if any(value.own_limit(one) is not None for point in points for one in point.containers.values()):
-        keys.append(Line2D([], [], **_OWN, label=value.own_limit_name))
     if any(value.marked(point) for point in points):
         keys.append(Line2D([], [], **_MARKED, label=value.marked_name))
     if style.has_invalid(findings):

@@ -178,7 +178,18 @@ def test_the_promise_and_the_allotment_are_lines(find_drawn: FindDrawn) -> None:
         for name in ("latency.png", "cpu.png", "memory.png")
     }  # fmt: skip
     assert levels == {"latency.png": [100.0], "cpu.png": [1.0], "memory.png": []}
-    assert "limit (MiB) of Go and Rust: 2,048 (above this axis)" in words(plots.draw_picture("memory.png", findings))
+    memory = words(plots.draw_picture("memory.png", findings))
+    assert "limit (MiB) of Go and Rust: 2,048 (above this axis)" in memory
+    assert memory.count("limit (MiB)") == len(findings.endpoints)  # what no line shows is in no legend
+
+
+def test_an_allotment_that_containers_have_as_their_own_limit_is_drawn_with_it_however_little_was_used(
+    find_drawn: FindDrawn,
+) -> None:
+    cpu = plots.draw_picture("cpu.png", find_drawn(container_cores=1.0, rates_rps=(300.0,)))
+    levels = {str(line.get_gid()): float(np.asarray(line.get_ydata())[0]) for line in cpu.axes[0].lines}
+    assert levels["own limit (cores)"] == levels["allotment (cores)"] == 1.0
+    assert "above this axis" not in words(cpu)
 
 
 def test_a_containers_own_limits_are_dashed_lines_and_throttled_instances_are_marked(find_drawn: FindDrawn) -> None:

@@ -40,9 +40,8 @@ pytestmark = pytest.mark.slow
 
 @pytest.fixture(scope="module")
 def client() -> Iterator[DockerClient]:
-    client = engine_or_skip()
-    yield client
-    client.close()
+    with engine_or_skip() as client:
+        yield client
 
 
 @pytest.fixture(scope="module")

@@ -2,31 +2,40 @@
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
 import subprocess
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import pytest
 from docker import DockerClient
+from docker.errors import ImageNotFound
 from live_pair import free_ports
 
 from clusters.compose import find_compose
 from clusters.engine import connect
 from clusters.errors import ClusterError
 from records.plan import Plan
+from records.plan_compose import image_of
 from records.plan_file import check_plan
 
 ROOT = Path(__file__).parents[2]
 BUILT = ROOT / ".twinload" / "bin" / "wallet-go"  # static: it runs in an image from scratch
-PROGRAM = "wallet-test"
+PROGRAM = f"wallet-test-{os.getpid()}"  # of this process alone: its image is of this build, whoever tests beside
 
 
-def engine_or_skip() -> DockerClient:
-    """Return a client of the engine that DOCKER_HOST names; skip with the reason when there is none or no compose."""
+@contextmanager
+def engine_or_skip() -> Iterator[DockerClient]:
+    """Yield a client of the engine that DOCKER_HOST names; skip with the reason when there is none or no compose.
+
+    The image that tests made is removed before and after.
+    """
     try:
         find_compose()
         engine = connect()
@@ -34,7 +43,17 @@ def engine_or_skip() -> DockerClient:
         pytest.skip(f"needs a Docker engine and compose: {fault}")
     if not BUILT.exists():
         pytest.skip("needs the Go twin: `make setup` builds it")
-    return engine.client
+    try:
+        _remove_image(engine.client)
+        yield engine.client
+        _remove_image(engine.client)
+    finally:
+        engine.close()
+
+
+def _remove_image(client: DockerClient) -> None:
+    with suppress(ImageNotFound):
+        client.images.remove(image_of(PROGRAM), force=True)
 
 
 def make_folder(folder: Path) -> Path:
@@ -42,7 +61,8 @@ def make_folder(folder: Path) -> Path:
     (folder / "image").mkdir(parents=True)
     shutil.copy(BUILT, folder / "image" / PROGRAM)
     lines = ["FROM scratch", f"COPY image/{PROGRAM} /{PROGRAM}", f'ENTRYPOINT ["/{PROGRAM}"]', ""]
-    (folder / "image" / "Dockerfile").write_text("\n".join(lines), encoding="utf-8")
+    dockerfile = os.environ.get("TWIN_DOCKERFILE") or "Dockerfile"  # a person's shell may name another for the twins
+    (folder / "image" / dockerfile).write_text("\n".join(lines), encoding="utf-8")
     words = ["pool", "--plan", str(ROOT / "twinload.toml"), "--users", "20", "--out", str(folder / "pool")]
     subprocess.run([sys.executable, "-m", "twinload.cli", *words], check=True, capture_output=True, cwd=ROOT)
     return folder
@@ -56,6 +76,13 @@ class Case:
     tree: dict[str, Any]
     folder: Path
     client: DockerClient
+
+    def write_plan(self, **sections: Any) -> Path:
+        """Write the plan, with further sections, into its folder as a file, and return it."""
+        path = self.folder / f"{self.plan.compose.project}.toml"
+        text = "".join(f"{key} = {_toml(value)}\n" for key, value in (self.tree | sections).items())
+        path.write_text(text, encoding="utf-8")
+        return path
 
     def containers(self) -> list[Any]:
         """Return what there is of the project, ended ones too."""
@@ -91,3 +118,12 @@ def make_case(client: DockerClient, folder: Path, name: str, **twin: Any) -> Cas
         "compose": {"project": name, "images": {PROGRAM: "image"}, "check": ["--check", "{url}"]},
     }
     return Case(check_plan(tree, "test"), tree, folder, client)
+
+
+def _toml(value: Any) -> str:
+    """Return a value in TOML, tables in one line."""
+    if isinstance(value, dict):
+        return "{" + ", ".join(f"{json.dumps(key)} = {_toml(one)}" for key, one in value.items()) + "}"
+    if isinstance(value, list):
+        return "[" + ", ".join(map(_toml, value)) + "]"
+    return json.dumps(value)

@@ -1,6 +1,7 @@
 """A tiny HTTP server that counts what it answers, for end-to-end tests: `python counting_server.py ANSWER_MS`.
 
-Prints its port. `GET /count` answers the number of all other requests so far. Paths choose the answer: `/fail/…` 500,
+Prints its port. `GET /count` answers the number of all other requests so far, `GET /metrics` its own CPU time and a
+resident set, for a scrape; neither is counted. Paths choose the answer: `/fail/…` 500,
 `/drop/…` closes without a byte, `/slow/…` 200 after 20 ms, everything else 200 with `Content-Type: application/json`.
 """
 
@@ -8,8 +9,10 @@ from __future__ import annotations
 
 import asyncio
 import sys
+import time
 
 BODY = b'{"ok":true,"pad":"' + b"x" * 200 + b'"}'
+RESIDENT_BYTES = 1_234_567
 
 
 class Counter(asyncio.Protocol):
@@ -32,6 +35,11 @@ class Counter(asyncio.Protocol):
     def answer(self, path: bytes) -> None:
         if path == b"/count":
             self.send(b"200 OK", str(Counter.count).encode())
+            return
+        if path == b"/metrics":
+            used_s = time.process_time()
+            text = f"process_cpu_seconds_total {used_s:.6f}\nprocess_resident_memory_bytes {RESIDENT_BYTES}\n"
+            self.send(b"200 OK", text.encode())
             return
         Counter.count += 1
         if path.startswith(b"/drop"):

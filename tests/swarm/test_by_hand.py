@@ -108,6 +108,15 @@ def no_targets(project: Project) -> Ended:
     return Ended(project, *project.run("--headless", "--only-summary", "--loglevel", "WARNING"))
 
 
+def scraped(project: Project) -> Ended:
+    words = ("--set", 'twins.one.metrics="/metrics"', "--rates", "50", "--measure-s", "3")
+    return Ended(project, *project.run("--headless", "--only-summary", *words))
+
+
+def no_page(project: Project) -> Ended:
+    return Ended(project, *project.run("--headless", "--only-summary", "--set", 'watch.external="scrape"'))
+
+
 def no_good_answer(project: Project) -> Ended:
     project.edit('path = "/back/{user_id}"', 'path = "/fail/{user_id}"\nhot = true')
     probes = ("--set", 'stages.kind="probe"', "--set", "stages.probe_s=2", "--endpoints", "back", "--twins", "one")
@@ -135,7 +144,7 @@ SCENARIOS = {
         scenario.__name__: scenario
         for scenario in (
             two_processes, headless, master_and_worker, interrupted, terminated, failing, broken_recorder, no_targets,
-            no_good_answer,
+            no_good_answer, scraped, no_page,
         )
     },
     **{name: bad_usage(name) for name in BAD_USAGE},
@@ -244,6 +253,29 @@ def test_probes_without_a_good_answer_end_the_run_as_failed_with_code_2(ended: C
     assert "back: no good answer to any probe of one" in run.err
     assert "Traceback" not in run.err
     assert run.project.reader().events()[-1].kind == "failed"
+
+
+def test_external_twins_that_tell_their_cpu_are_scraped_and_the_others_are_not_known(
+    ended: Callable[..., Ended],
+) -> None:
+    run = ended(scraped)
+    assert run.code == 0, run.err
+    assert "CPU and memory of one-1: its own page, every 1 s" in run.err
+    assert_exact(run.project)
+    reader = run.project.reader()
+    assert [one.watch for one in reader.manifest().instances] == ["prometheus", "none", "process", "host"]
+    last = list(reader.usage())[-1]
+    assert last.memory_bytes[:2] == (1_234_567, None)
+    assert (last.cpu_s[0] or 0.0) > 0.0
+    assert last.cpu_s[1] is None
+
+
+def test_what_cannot_be_watched_as_the_plan_asks_is_told_before_any_load(ended: Callable[..., Ended]) -> None:
+    run = ended(no_page)
+    assert run.code == 2, run.err
+    assert "one-1 does not tell process_cpu_seconds_total (it has no metrics path)" in run.err
+    assert "Traceback" not in run.err
+    assert run.project.one.count() == 0
 
 
 def test_without_targets_a_headless_run_ends_with_code_2_and_one_line(ended: Callable[..., Ended]) -> None:

@@ -1,8 +1,8 @@
-"""The end of a run by hand on a disk that takes no more: the watch ends and the files are closed all the same."""
+"""The driver of a run by hand without Locust: what it does when an instance dies, and when the disk takes no more."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 
 import pytest
@@ -10,26 +10,124 @@ from swarm_cases import make_plan
 
 from records.clock import NS
 from records.errors import RunFolderError
-from records.run_folder import RunWriter
+from records.event import Event, EventKind
+from records.instance import Instance
+from records.run_folder import RunReader, RunWriter
+from records.usage import UsageLine
 from swarm.hand_driver import HandDriver
 from swarm.options import Choice
 from swarm.schedule import Scope
+from swarm.targets import SwarmError, planned_instances
 from userpool import read_pool
 
 
 class Watch:
-    """A watch that only knows whether it goes on."""
+    """A watch that knows whether it goes on, and tells what a test lets happen."""
 
     going = False
 
-    def start(self) -> None:
+    def __init__(self, instances: Sequence[Instance] = ()) -> None:
+        self.instances = tuple(instances)
+        self.ways: Mapping[str, str] = {}
+        self.happened: list[Event] = []
+
+    def start(self, _: Callable[[UsageLine], None], __: Mapping[str, Iterable[int]]) -> None:
         self.going = True
 
-    def set_pids(self, name: str, pids: Iterable[int]) -> None:
-        pass
+    def news(self) -> tuple[Event, ...]:
+        happened, self.happened = self.happened, []
+        return tuple(happened)
 
     def stop(self) -> None:
         self.going = False
+
+    def let(self, kind: EventKind, instance: str) -> None:
+        self.happened.append(Event(NS, "", kind, f"{instance}: {kind}", None, instance))
+
+
+class Case:
+    """A driver of two pairs of two twins, with one endpoint, two rates and one instance each."""
+
+    def __init__(self, folder: Path, pool_folder: Path) -> None:
+        plan = make_plan(stages={"kind": "steps", "rates_rps": [50.0, 100.0]}, search={"pairs": 2})
+        self.watch, self.ready = Watch(), True
+        scope = Scope(("one", "two"), ("front",))
+
+        def make_watch(_: object, __: object, instances: Sequence[Instance], ___: object) -> Watch:
+            self.watch.instances = tuple(instances)
+            return self.watch
+
+        self.driver = HandDriver(
+            Choice(folder / "twinload.toml", plan, scope), read_pool(pool_folder), planned_instances(plan, plan.twins),
+            now_ns=lambda: NS, say=lambda _: None, make_watch=make_watch,
+        )  # fmt: skip
+        self.driver.is_ready = lambda _: self.ready
+        self.driver.ready((1,), 4)
+        self.folder = folder / "runs" / "latest"
+
+    def twins(self, count: int) -> list[str]:
+        """Return the twins of the next sweeps."""
+        return [sweep[0].twin for _ in range(count) if (sweep := self.driver.next_sweep()) is not None]
+
+    @property
+    def kinds(self) -> list[tuple[str, str | None]]:
+        return [(event.kind, event.instance) for event in RunReader(self.folder).events()]
+
+
+NAMES = {"one": "i18001", "two": "i18002"}
+
+
+@pytest.fixture
+def case(tmp_path: Path, pool_folder: Path) -> Iterator[Case]:
+    made = Case(tmp_path, pool_folder)
+    yield made
+    made.driver.closed("finished", "the test is over")
+
+
+def test_a_death_ends_the_sweep_under_way_and_leaves_its_twin_out_of_what_follows(case: Case) -> None:
+    (first,) = case.twins(1)
+    assert case.driver.stop_wanted() is None
+    case.watch.let("instance-oom", NAMES[first])
+    case.watch.let("instance-died", NAMES[first])
+    case.watch.let("instance-died", NAMES[first])
+    assert case.driver.stop_wanted() == f"{NAMES[first]} died"
+    other = "two" if first == "one" else "one"
+    assert case.twins(2) == [other, other]
+    assert case.driver.stop_wanted() is None
+    with pytest.raises(SwarmError, match=f"{NAMES[first]} died under load; all else was driven"):
+        case.driver.next_sweep()
+    assert case.kinds == [("instance-oom", NAMES[first]), ("instance-died", NAMES[first]), ("schedule-cut", None)]
+
+
+def test_a_death_of_the_twin_that_rests_leaves_the_sweep_under_way_alone(case: Case) -> None:
+    (first,) = case.twins(1)
+    other = "two" if first == "one" else "one"
+    case.watch.let("instance-died", NAMES[other])
+    assert case.driver.stop_wanted() is None
+    assert case.twins(1) == [first]
+
+
+def test_an_instance_that_is_back_and_ready_gets_its_sweeps_again(case: Case) -> None:
+    (first,) = case.twins(1)
+    other = "two" if first == "one" else "one"
+    case.watch.let("instance-died", NAMES[first])
+    case.watch.let("instance-restarted", NAMES[first])
+    case.ready = False
+    assert case.twins(1) == [other]
+    case.ready = True
+    assert sorted(case.twins(2)) == ["one", "two"]
+
+
+def test_a_restart_that_nobody_saw_coming_is_a_death_too(case: Case) -> None:
+    (first,) = case.twins(1)
+    case.watch.let("instance-restarted", NAMES[first])
+    assert case.driver.stop_wanted() == f"{NAMES[first]} died"
+    assert case.kinds == [("instance-died", NAMES[first]), ("instance-restarted", NAMES[first])]
+
+
+def test_what_is_watched_and_how_stands_in_the_manifest(case: Case) -> None:
+    names = [one.name for one in RunReader(case.folder).manifest().instances]
+    assert names == ["i18001", "i18002", "generator", "host"]
 
 
 def test_a_full_disk_leaves_no_watch_and_no_file_open(
@@ -42,6 +140,7 @@ def test_a_full_disk_leaves_no_watch_and_no_file_open(
     )  # fmt: skip
     driver.ready((1,), 4)
     assert watch.going
+    watch.let("instance-died", "i18001")
 
     def full(writer: RunWriter, _: object) -> None:
         writers.append(writer)

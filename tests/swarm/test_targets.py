@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 from swarm_cases import make_plan
@@ -10,7 +11,7 @@ from swarm_cases import make_plan
 from records.instance import Instance
 from swarm.targets import NoTargetsError, SwarmError, find_instances, make_routes, planned_instances
 
-STARTED = {
+STARTED: dict[str, Any] = {
     "start": "process", "command": ["x"], "cpu_set": [0],
     "instances": [{"name": "p", "address": "127.0.0.1:19001", "serves": ["front", "back"]}],
 }  # fmt: skip
@@ -31,6 +32,13 @@ def test_a_twin_that_does_not_run_is_one_message_with_both_ways() -> None:
 def test_what_was_recorded_is_taken() -> None:
     recorded = Instance("p", "target", "one", "127.0.0.1:19001", serves=("front",), pid=77)
     assert find_instances(make_plan(twins={"one": STARTED}), ["one"], [recorded]) == (recorded,)
+
+
+def test_a_twin_of_containers_of_which_one_is_missing_is_refused_by_name() -> None:
+    two = {**STARTED, "instances": [*STARTED["instances"], {"name": "q", "address": "127.0.0.1:19002", "serves": []}]}
+    there = Instance("p", "target", "one", "127.0.0.1:19001", serves=("front",), watch="container", container="c0ffee")
+    with pytest.raises(NoTargetsError, match=r"twin one: q not running.*docker-compose up"):
+        find_instances(make_plan(twins={"one": two}), ["one"], [there])
 
 
 def test_an_address_that_is_not_the_plans_is_refused() -> None:

@@ -2,10 +2,13 @@
 //
 //	burn cpu CORES   uses so many cores, by the process's own CPU clock, until it is ended
 //	burn memory MIB  touches so much memory after a second, and waits
+//	burn echo PORT   sends back every byte of every connection
 package main
 
 import (
 	"fmt"
+	"io"
+	"net"
 	"os"
 	"os/signal"
 	"strconv"
@@ -17,7 +20,7 @@ const step = 2 * time.Millisecond
 
 func main() {
 	if len(os.Args) != 3 {
-		fmt.Fprintln(os.Stderr, "usage: burn cpu CORES | burn memory MIB")
+		fmt.Fprintln(os.Stderr, "usage: burn cpu CORES | burn memory MIB | burn echo PORT")
 		os.Exit(2)
 	}
 	size, err := strconv.ParseFloat(os.Args[2], 64)
@@ -33,6 +36,9 @@ func main() {
 	}()
 	if os.Args[1] == "memory" {
 		touch(int(size) << 20)
+	}
+	if os.Args[1] == "echo" {
+		echo(int(size))
 	}
 	burn(size)
 }
@@ -65,4 +71,23 @@ func touch(size int) {
 	}
 	fmt.Println("touched", len(held))
 	select {}
+}
+
+// echo sends back what it is sent, until it is ended.
+func echo(port int) {
+	listener, err := net.Listen("tcp", fmt.Sprintf(":%d", port))
+	if err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		os.Exit(1)
+	}
+	for {
+		conn, err := listener.Accept()
+		if err != nil {
+			continue
+		}
+		go func() {
+			defer conn.Close()
+			io.Copy(conn, conn)
+		}()
+	}
 }

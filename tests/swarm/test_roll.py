@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from twinload.roll import Roll
+from swarm.roll import Roll
 
 TOLD = {"heard": Roll.hear_death, "seen": Roll.see_death, "back": Roll.see_restart}
 

@@ -1,5 +1,7 @@
 """Who is missing: what the clusters tell of a death and what the watch tells beside, put together by instance. Pure.
 
+In a campaign the clusters tell the first death; by hand there is the watch alone, which both kinds of driver hear.
+
 The clusters tell the first death of an instance, once; the watch tells each death of a container and each time that it
 runs again, from a thread of its own, so that one may come before the other:
 
