@@ -2,6 +2,10 @@
 
 `locust` in its web UI or headless, alone or with workers: the process that conducts also writes
 `runs/<UTC time>-<label>-by-hand/` and points `runs/latest` to it.
+
+A capacity search is `twinload run`'s alone: it must know of each trial whether the generator was the limit before it
+chooses the next rate, and only the campaign judges while the load goes on. By hand the plan's stages are driven, the
+curve, whatever `search.mode` says; the report judges them.
 """
 
 from __future__ import annotations
@@ -23,12 +27,12 @@ from records.usage import UsageLine
 from swarm.conductor import Outcome
 from swarm.manifest import manifest
 from swarm.options import Choice
-from swarm.schedule import Answers, Note, campaign
-from swarm.trials import TrialBook
+from swarm.schedule import Note, campaign
 from userpool.reading import Pool
 
 logger = logging.getLogger("twinload.swarm")
 RUNS_VARIABLE = "TWINLOAD_RUNS"
+_NO_SEARCH = "by hand the plan's stages are driven, no capacity is searched: `twinload run` does that"
 
 
 class Watch(Protocol):
@@ -78,10 +82,7 @@ class HandDriver:
         self._writer: RunWriter | None = None
         self._lines: list[StageLine] = []
         self._awake = True
-        self._book = TrialBook(choice.plan)
-        self._sweeps = campaign(
-            choice.plan, choice.scope, clock=lambda: now_ns() / NS, tell=self._note, answers=Answers(self._book.counts)
-        )
+        self._sweeps = campaign(choice.plan, choice.scope, clock=lambda: now_ns() / NS, tell=self._note)
         self._begun = False
 
     def ready(self, pids: tuple[int, ...], seats: int) -> None:
@@ -95,6 +96,8 @@ class HandDriver:
         runs = Path(os.environ.get(RUNS_VARIABLE) or self._choice.root / "runs")
         self._writer = RunWriter(runs / facts.run_id, facts)
         point_latest(runs, self._writer.path)
+        if self._choice.plan.search.mode == "capacity":
+            self._note(Note("search", _NO_SEARCH))
         if self._make_watch is not None:
             self._watch = self._make_watch(instances, self._clock, self._writer.write)
             self._watch.set_pids(generator.name, pids)
@@ -113,7 +116,6 @@ class HandDriver:
         except StopIteration:
             return None
         self._begun = True
-        self._book.forget()
         return sweep
 
     def wake(self) -> None:
@@ -127,7 +129,6 @@ class HandDriver:
     def counted(self, second: Second) -> None:
         """Write a second."""
         self._open().write(second)
-        self._book.add(second)
 
     def stage_done(self, line: StageLine) -> None:
         """Write a stage's line and keep it for the schedule."""
