@@ -11,7 +11,7 @@ says when it was. Within a segment all distances stay as measured; readers need 
 from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
-from typing import Final, TypeVar
+from typing import Final
 
 from records.clock import NS
 from records.event import Event
@@ -23,7 +23,7 @@ from records.usage import UsageLine
 
 PAUSE_S: Final = 5
 """Between segments: more than any window looks beyond its ends for samples."""
-Moved = TypeVar("Moved", StageLine, Second, UsageLine, Event)
+Timed = StageLine | Second | UsageLine | Event
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,7 +60,7 @@ def shift_after(last_ns: int, now_ns: int) -> int:
     return -(-last_ns // NS) + PAUSE_S - now_ns // NS
 
 
-def moved(line: Moved, shift_s: int) -> Moved:
+def moved(line: Timed, shift_s: int) -> Timed:
     """Return a line with all its monotonic times moved by whole seconds; UTC stays."""
     if not shift_s:
         return line
