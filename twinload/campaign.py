@@ -21,6 +21,7 @@ from analysis.capacity import enough
 from analysis.validity import figures_of, judge
 from clusters import Clusters
 from monitor import Monitor
+from records import provenance
 from records.channel import Counted, Ready, StageDone, Sweep, SweepDone, ToCampaign, Told
 from records.clock import NS, Clock
 from records.event import Event, EventKind
@@ -32,11 +33,13 @@ from records.stage import Stage, StageLine
 from records.usage import UsageLine
 from swarm.schedule import Answers, Note, ScheduleError, Scope, campaign
 from swarm.trials import Counts, TrialBook
-from twinload.errors import INTERRUPTED, BadEnvironment, InstanceDied, Interrupted, OwnFault
+from twinload.errors import INTERRUPTED, BadEnvironment, InstanceDied, Interrupted, OwnFault, SafetyStopped
 from twinload.generator import Generator
+from twinload.hooks import Hooks
 from twinload.past import Past
 from twinload.progress import Progress
 from twinload.roll import Roll
+from twinload.safety import Safety
 
 _SPOKEN: Final = frozenset(
     {"probe", "search", "schedule-cut", "worker-lost", "stage-invalid", "instance-oom", "instance-restarted"}
@@ -70,12 +73,16 @@ class Campaign:
     roll: Roll = field(default_factory=Roll)
     judged: dict[int, StageLine] = field(default_factory=dict)
     past: Past = field(default_factory=Past)
+    hooks: Hooks | None = None
     load_s: float = 0.0  # the schedule's clock: until the end of the stage that was last over
     begun_ns: int = 0
+    prepared: tuple[int, str] | None = None  # the block for which the hooks were run, and its twin
     book: TrialBook = field(init=False)
+    safety: Safety = field(init=False)
 
     def __post_init__(self) -> None:
         self.book = TrialBook(self.plan)
+        self.safety = Safety(self.plan, provenance.memory_bytes())
 
     def run(self, monitor: Monitor, read_counters: ReadCounters) -> None:
         """Drive the whole schedule; the targets' own counters are read before and after it, and after each sweep.
@@ -117,10 +124,14 @@ class Campaign:
     def _rest(self) -> None:
         until = time.monotonic() + _REST_S
         while time.monotonic() < until:
-            self._heed_end()
+            self.heed_end()
             time.sleep(_POLL_S)
 
-    def _heed_end(self) -> None:
+    def heed_end(self) -> None:
+        """Raise SafetyStopped or Interrupted when the run must not go on."""
+        harm = self.safety.harm()
+        if harm is not None:
+            raise SafetyStopped(f"stopped for safety: {harm}; see [safety] stop_when of the plan")
         if self.end_wanted():
             raise Interrupted(INTERRUPTED)
 
@@ -132,6 +143,7 @@ class Campaign:
         rest = stages[len(given) :]
         if not rest:
             return given
+        self._prepare(rest[0])
         lines = self._sweep(rest, monitor)
         twin, last = rest[0].twin, rest[-1].id
         self.tell("counters", f"{twin}'s counters after a sweep", stage=last, figures=read_counters(twin))
@@ -139,8 +151,17 @@ class Campaign:
         self.load_s = max(self.load_s, self.past.load_s + (reached_ns - self.begun_ns) / NS)
         return (*given, *lines)
 
+    def _prepare(self, stage: Stage) -> None:
+        """Run the plan's hooks where a block begins, or goes on in another segment."""
+        if self.hooks is None or self.prepared == (stage.block, stage.twin):
+            return
+        self.prepared = (stage.block, stage.twin)
+        for ran in self.hooks.before(stage):
+            text = f"{ran.hook} ended well after {ran.seconds:.1f} s; output: {ran.log}"
+            self.tell("hook", text, figures={"seconds": ran.seconds, "block": stage.block, "pair": stage.pair})
+
     def _sweep(self, stages: tuple[Stage, ...], monitor: Monitor) -> tuple[StageLine, ...]:
-        self._heed_end()
+        self.heed_end()
         del self.usage[:-_KEEP]
         self.book.forget()
         self.progress.sweep(stages)
@@ -150,7 +171,7 @@ class Campaign:
             self._collect(monitor, lines, stages[0].twin, length_s=sum(stage.length_s for stage in stages))
         finally:
             self._judge_all()
-        self._heed_end()
+        self.heed_end()
         return tuple(self.judged.pop(line.stage.id, line) for line in lines)
 
     def _counts(self, line: StageLine) -> Counts:
@@ -168,7 +189,7 @@ class Campaign:
             self._take_samples()
             self._judge(patient=True)
             self._hear_deaths()
-            if not stopping and (self._losses(twin) > before or self.end_wanted()):
+            if not stopping and (self._losses(twin) > before or self.end_wanted() or self.safety.harm()):
                 self.generator.stop_sweep()
                 stopping, until = True, time.monotonic() + drain_s
         last = self.generator.last_lines()
@@ -193,6 +214,7 @@ class Campaign:
     def _count(self, second: Second) -> None:
         self.writer.write(second)
         self.book.add(second)
+        self.safety.count(second)
         self.progress.count(second)
 
     def _take_samples(self) -> None:
@@ -200,6 +222,7 @@ class Campaign:
             while True:
                 line = self.samples.get_nowait()
                 self.writer.write(line)
+                self.safety.sample(line)
                 self.usage.append(line)
         with suppress(queue.Empty):
             while True:

@@ -23,7 +23,7 @@ from monitor import Monitor, MonitorError, Sources, open_sources
 from records import provenance
 from records.clock import Clock
 from records.errors import RunFolderError
-from records.event import Event, EventKind
+from records.event import Event
 from records.instance import Instance
 from records.manifest import SCHEMA, GateRecord, Manifest
 from records.plan import Plan
@@ -33,9 +33,10 @@ from shadow.fingerprint import programs_of
 from twinload.campaign import Campaign
 from twinload.compare_command import hold_against, refuse_unlike, tell, write_comparison
 from twinload.context import Context
-from twinload.errors import BadEnvironment, Ended, GateFailed, Interrupted, OwnFault
+from twinload.errors import BadEnvironment, CheckFailed, Ended, GateFailed, Interrupted, OwnFault, SafetyStopped
 from twinload.gate_command import ensure_gate
 from twinload.generator import Generator
+from twinload.hooks import Hooks
 from twinload.pool_step import ensure_pool, pool_facts
 from twinload.preflight import raise_descriptors
 from twinload.progress import Progress
@@ -88,7 +89,12 @@ def run(context: Context, options: argparse.Namespace) -> int:
         if plan.swarm.cpu_set:
             os.sched_setaffinity(0, plan.swarm.cpu_set)  # gate and watch must not run on the twins' cores
         gate = _gate(job, pool, clusters)
-        folder = _load(job, pool, clusters, gate)
+        try:
+            folder = _load(job, pool, clusters, gate)
+        except SafetyStopped as stopped:
+            if not options.check:
+                raise
+            raise CheckFailed("\n".join([str(stopped), *stopped.__notes__])) from stopped
     held = None if earlier is None else _hold(context, earlier, folder)
     return 1 if options.check and not _holds(folder, held) else 0
 
@@ -154,9 +160,8 @@ def _load_watched(job: _Job, pool: Pool, clusters: Clusters, gate: GateRecord, w
         ended = _ending(context, lambda: _drive(job, clusters, watch, writer))
         if ended is not None:
             now = time.monotonic_ns()
-            kind: EventKind = "interrupted" if isinstance(ended, Interrupted) else "failed"
             with suppress(RunFolderError):  # a full disk takes no more; the report says what is missing
-                writer.write(Event(now, clock.utc(now), kind, str(ended)))
+                writer.write(Event(now, clock.utc(now), ended.event, str(ended)))
     try:
         finish_report(context, folder)
     except (RunFolderError, OSError) as error:
@@ -207,6 +212,7 @@ def _drive(job: _Job, clusters: Clusters, watch: Watch, writer: RunWriter) -> No
     ):
         ready = generator.wait_ready(end_wanted)
         campaign = Campaign(plan, instances, clusters, generator, writer, clock, progress, end_wanted)
+        campaign.hooks = Hooks(plan, context.root, writer.path, campaign.heed_end)
         if job.cut_short is not None:
             campaign.past = job.cut_short.past
         campaign.told, campaign.is_ready = watch.told, lambda instance: _is_ready(job, instance)
