@@ -33,7 +33,7 @@ from records.stage import Stage, StageLine
 from records.usage import UsageLine
 from swarm.schedule import Answers, Note, ScheduleError, Scope, campaign
 from swarm.trials import Counts, TrialBook
-from twinload.errors import INTERRUPTED, BadEnvironment, InstanceDied, Interrupted, OwnFault, SafetyStopped
+from twinload.errors import INTERRUPTED, BadEnvironment, Ended, InstanceDied, Interrupted, OwnFault, SafetyStopped
 from twinload.generator import Generator
 from twinload.hooks import Hooks
 from twinload.past import Past
@@ -104,6 +104,9 @@ class Campaign:
                 stages = schedule.send(self._given(stages, monitor, read_counters))
         except StopIteration:
             pass
+        except Ended:
+            self.tell("counters", "the targets' counters when the load ended early", figures=read_counters(None))
+            raise
         except ScheduleError as error:
             if not self.roll.died:
                 raise BadEnvironment(str(error)) from error
