@@ -172,6 +172,8 @@ def _died(events: Iterable[Event], span: tuple[int, int], names: set[str]) -> tu
     """Return who died before a window's end and did not run again before its beginning."""
     dead: dict[str, None] = {}
     for event in events:
+        if event.kind == "resumed" and event.t_ns <= span[0]:
+            dead.clear()  # all were started anew
         if event.instance is None or event.instance not in names:
             continue
         if event.kind == "instance-died" and event.t_ns <= span[1]:

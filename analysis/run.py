@@ -13,6 +13,7 @@ from typing import Final
 from analysis import setting, validity
 from analysis.figures import StageFigures, figures_of, measured_seconds, measured_window
 from analysis.sampling import Sampling
+from analysis.segments import aborted_stages, of_last_segment, resumed_ns
 from analysis.tally import Tally
 from analysis.timeline import CpuTrace, LoadTrace, Sending, groups_of
 from analysis.window import MARGIN_NS
@@ -91,13 +92,14 @@ def read_run(reader: RunReader) -> RunData:
     """Read a run folder; RunFolderError when it is none, is damaged, or holds a plan that cannot be read."""
     manifest = reader.manifest()
     plan = setting.plan_of(manifest)
-    lines = reader.stages()
     events = reader.events()
+    aborted = aborted_stages(events)
+    lines = tuple(line for line in reader.stages() if line.stage.id not in aborted)
     wanted = {line.stage.id: measured_seconds(line) for line in lines}
     tried = {line.stage.id for line in lines if line.stage.kind == "trial"}
     book = TrialBook(plan)
     tallies, load = _read_seconds(reader, wanted, lambda second: book.add(second) if second.stage in tried else None)
-    cpu = CpuTrace(groups_of(manifest.instances))
+    cpu = CpuTrace(groups_of(manifest.instances), breaks_ns=resumed_ns(events))
     idle: list[UsageLine] = []
     sampling = Sampling()
     rest_ns = _end_of_rest(lines, events)
@@ -142,9 +144,9 @@ def _end_of_rest(lines: Sequence[StageLine], events: Sequence[Event]) -> int | N
 
 
 def partial_reason(events: Sequence[Event]) -> str | None:
-    """Return why a run is not whole, None for one that told of its end."""
-    kinds = {event.kind: event for event in events}
-    for kind in ("interrupted", "failed"):
+    """Return why a run is not whole, None for one that told of its end; of a resumed run its last segment says."""
+    kinds = {event.kind: event for event in of_last_segment(events)}
+    for kind in ("safety-stop", "interrupted", "failed"):
         if kind in kinds:
             return f"{kind}: {kinds[kind].text}"
     return None if "finished" in kinds else "the run never told of its end: it is under way, or was killed"
@@ -173,12 +175,13 @@ def _with_rates(line: StageLine, figures: StageFigures, load: LoadTrace) -> Stag
 def _read_seconds(
     reader: RunReader, wanted: Mapping[int, tuple[int, int]], look: Callable[[Second], None]
 ) -> tuple[dict[int, Tally], LoadTrace]:
+    """Take in the seconds of stages that have a line; what an aborted stage or one under way counted is no figure."""
     tallies: dict[int, Tally] = {}
     load = LoadTrace()
     for second in reader.seconds():
-        load.add(second)
-        look(second)
         if second.stage in wanted:
+            load.add(second)
+            look(second)
             tallies.setdefault(second.stage, Tally(wanted[second.stage])).add(second)
     return tallies, load
 

@@ -13,6 +13,7 @@ from analysis.intervals import Interval
 from analysis.published import PUBLISHED, SOURCE
 from analysis.same_load import TwinAtLoad
 from analysis.saturation import Saturation
+from analysis.segments import of_last_segment, segment_texts
 from analysis.summary_schema import (
     SCHEMA,
     EndpointSummary,
@@ -29,7 +30,6 @@ from analysis.summary_schema import (
     TwinFacts,
 )
 
-_TOLD: Final = ("schedule-cut", "worker-lost")
 _TOLD_OF_ONE: Final = ("instance-died", "instance-oom", "instance-restarted")  # a log may follow in further lines
 
 
@@ -69,7 +69,9 @@ def notes_of(findings: Findings) -> tuple[str, ...]:
     """Return what a reader must know beside the figures: blocks left out, no gate, too few pairs."""
     run = findings.run
     notes = [f"instance {event.text.splitlines()[0]}" for event in run.events if event.kind in _TOLD_OF_ONE]
-    notes += [event.text for event in run.events if event.kind in _TOLD]
+    notes += [event.text for event in run.events if event.kind == "worker-lost"]
+    notes += [event.text for event in of_last_segment(run.events) if event.kind == "schedule-cut"]
+    notes += segment_texts((one.line for one in run.stages), run.events)
     notes += resolution_texts(run.resolution_s)
     if findings.coalesce_us:
         notes.append(coalescing_text(findings.coalesce_us))

@@ -137,10 +137,12 @@ class LoadTrace:
 class CpuTrace:
     """Collects usage as it streams by: cores used between samples, by group (a twin's name, or "generator").
 
-    `at_s` holds the middle of each step between two samples; `cores` one array a group, NaN for a gap.
+    `at_s` holds the middle of each step between two samples; `cores` one array a group, NaN for a gap. Over a break
+    (`breaks_ns`, a run that was resumed) there is a gap: the processes on its two sides are others.
     """
 
     groups: dict[str, tuple[int, ...]]
+    breaks_ns: tuple[int, ...] = ()
     at_s: array[float] = field(default_factory=lambda: array("d"))
     cores: dict[str, array[float]] = field(default_factory=dict)
     _last: UsageLine | None = None
@@ -152,6 +154,11 @@ class CpuTrace:
         if last is None or line.t_ns <= last.t_ns:
             return
         self.at_s.append((last.t_ns + line.t_ns) / 2 / NS)
+        if any(last.t_ns < at_ns <= line.t_ns for at_ns in self.breaks_ns):
+            self._held.clear()
+            for group in self.groups:
+                self.cores.setdefault(group, array("d")).append(float("nan"))
+            return
         for group, positions in self.groups.items():
             used = sum(self._used(last, line, i) for i in positions) if positions else float("nan")
             self.cores.setdefault(group, array("d")).append(used)

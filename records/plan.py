@@ -12,6 +12,7 @@ from typing import Annotated, Literal, Self
 from pydantic import Field, field_validator, model_validator
 
 from records.plan_load import EnginePlan, StagesPlan, SwarmPlan
+from records.plan_safety import Command, HooksPlan, SafetyPlan
 from records.plan_types import COLUMN, Address, Bytes, Cpu, Name, Project, Section
 from records.plan_watch import WatchPlan
 
@@ -71,6 +72,7 @@ class TwinPlan(Section):
     headers: dict[str, str] = Field(default_factory=dict)
     host: str | None = None
     ca_file: str | None = None
+    before_block: list[Command] = Field(default_factory=list)
     instances: list[InstancePlan] = Field(min_length=1)
 
     @model_validator(mode="after")
@@ -242,6 +244,8 @@ class Plan(Section):
     stages: StagesPlan = StagesPlan()
     slo: SloPlan = SloPlan()
     search: SearchPlan = SearchPlan()
+    safety: SafetyPlan = SafetyPlan()
+    hooks: HooksPlan = HooksPlan()
     cost: CostPlan = CostPlan()
     compare: ComparePlan = ComparePlan()
     shadow: ShadowPlan = ShadowPlan()

@@ -11,6 +11,7 @@ from records.errors import Fault
 from records.plan import Plan, TwinPlan
 from records.plan_compose import faults_of_compose
 from records.plan_load import StagesPlan, SwarmPlan
+from records.plan_safety import literal_secrets
 from records.plan_salvage import Place
 from records.plan_secrets import MASK, is_secret_name, takes_variable
 from records.plan_types import COLUMN
@@ -179,6 +180,23 @@ def _secrets(plan: Plan) -> Iterator[Fault]:
                 yield Fault(f"{path}.{key}", MASK, "a secret never stands in a plan: write ${NAME} and export NAME")
 
 
+def _hooks(plan: Plan) -> Iterator[Fault]:
+    given = {"hooks.before_block": plan.hooks.before_block}
+    given |= {f"twins.{name}.before_block": twin.before_block for name, twin in plan.twins.items()}
+    for path, commands in given.items():
+        for number, command in enumerate(commands):
+            for word in literal_secrets(command):
+                remedy = "a secret never stands in a plan: write ${NAME} and export NAME"
+                yield Fault(f"{path}[{number}]", f"{word} {MASK}", remedy)
+
+
+def _safety(plan: Plan) -> Iterator[Fault]:
+    for number, rule in enumerate(plan.safety.stop_when or []):
+        if rule.twin is not None and rule.twin not in plan.twins:
+            known = ", ".join(plan.twins)
+            yield Fault(f"safety.stop_when[{number}].twin", rule.twin, f"the plan has no such twin; there are: {known}")
+
+
 def _started(plan: Plan) -> Iterator[tuple[str, TwinPlan]]:
     return ((name, twin) for name, twin in plan.twins.items() if twin.start != "external")
 
@@ -284,4 +302,6 @@ _RULES: Final[tuple[tuple[Callable[[Plan], Iterator[Fault]], tuple[str, ...]], .
     (_alike, ("twins.*.start", "twins.*.cpu_set.*", "twins.*.cpus", "twins.*.memory")),
     (faults_of_compose, ("twins.*.start", "twins.*.*", "twins.*.instances.*.*", "compose.*")),
     (_secrets, ()),
+    (_hooks, ()),
+    (_safety, ("twins.*",)),
 )

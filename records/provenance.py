@@ -26,11 +26,16 @@ def host_facts() -> HostFacts:
         kernel=f"{platform.system()} {platform.release()}",
         cpu_model=_cpu_model(),
         cpus=os.cpu_count() or 1,
-        memory_bytes=psutil.virtual_memory().total,
+        memory_bytes=memory_bytes(),
         descriptors=resource.getrlimit(resource.RLIMIT_NOFILE)[0],
         ephemeral_ports=_ephemeral_ports(),
         load_1m=psutil.getloadavg()[0],
     )
+
+
+def memory_bytes() -> int:
+    """Return this machine's memory."""
+    return int(psutil.virtual_memory().total)
 
 
 def versions() -> dict[str, str]:

@@ -1,8 +1,8 @@
 """The run folder: `runs/<UTC time>-<label>/`, append-only JSON lines, flushed line by line.
 
 A crash loses at most the line under way. Everything a report says can be computed from these files again:
-manifest.json, stages.jsonl, seconds.jsonl, usage.jsonl, events.jsonl; then report/, and last seal.json, the hashes
-of all the rest.
+manifest.json, stages.jsonl, seconds.jsonl, usage.jsonl, events.jsonl (and segments.jsonl, where a run was resumed);
+then report/, and last seal.json, the hashes of all the rest.
 """
 
 from __future__ import annotations
@@ -21,38 +21,51 @@ from records.errors import RunFolderError
 from records.event import Event
 from records.manifest import Manifest
 from records.second import Second
+from records.segment import Segment, moved
 from records.stage import StageLine
 from records.usage import UsageLine
 
 MANIFEST: Final = "manifest.json"
 SEAL: Final = "seal.json"
 RAW: Final = ("stages.jsonl", "seconds.jsonl", "usage.jsonl", "events.jsonl")
+SEGMENTS: Final = "segments.jsonl"
+SET_ASIDE: Final = "set-aside"  # folder of half-written lines that a crash left
 REPORT: Final = "report"
 REPORT_FILES: Final = (
     "saturation.png", "latency.png", "cpu.png", "memory.png", "timeline.png", "spectrum.png", "headline.png",
     "index.html", "summary.json", "summary.md", "junit.xml",
 )  # fmt: skip
 
-Line = StageLine | Second | UsageLine | Event
+Line = StageLine | Second | UsageLine | Event | Segment
 _FILE_OF: Final[dict[type, str]] = {
     StageLine: "stages.jsonl",
     Second: "seconds.jsonl",
     UsageLine: "usage.jsonl",
     Event: "events.jsonl",
+    Segment: SEGMENTS,
 }
+_STEP_BYTES: Final = 1 << 16
 T = TypeVar("T")
 
 
 class RunWriter:
-    """The one writer of a run folder; a failed write raises RunFolderError and says which file and why."""
+    """The one writer of a run folder; a failed write raises RunFolderError and says which file and why.
 
-    def __init__(self, path: Path, manifest: Manifest) -> None:
+    Args:
+        path: the folder.
+        manifest: of a new run; None goes on with the folder of an earlier one.
+        shift_s: what is added to the monotonic times of all lines, so that they stand on the run's clock.
+    """
+
+    def __init__(self, path: Path, manifest: Manifest | None, *, shift_s: int = 0) -> None:
         self.path = path
+        self.shift_s = shift_s
         self._files: dict[str, TextIO] = {}
         try:
-            path.mkdir(parents=True, exist_ok=False)
-            (path / MANIFEST).write_bytes(msgspec.json.format(msgspec.json.encode(manifest), indent=1) + b"\n")
-            for name in RAW:
+            if manifest is not None:
+                path.mkdir(parents=True, exist_ok=False)
+                (path / MANIFEST).write_bytes(msgspec.json.format(msgspec.json.encode(manifest), indent=1) + b"\n")
+            for name in RAW if manifest is not None else (*RAW, SEGMENTS):
                 self._files[name] = (path / name).open("a", encoding="utf-8", buffering=1)
         except OSError as error:
             self.close()
@@ -61,8 +74,9 @@ class RunWriter:
     def write(self, line: Line) -> None:
         """Append one line and flush it."""
         name = _FILE_OF[type(line)]
+        told = line if isinstance(line, Segment) else moved(line, self.shift_s)
         try:
-            self._files[name].write(msgspec.json.encode(line).decode() + "\n")
+            self._files[name].write(msgspec.json.encode(told).decode() + "\n")
             self._files[name].flush()
         except OSError as error:
             raise _cannot("write", self.path / name, error) from error
@@ -115,6 +129,10 @@ class RunReader:
     def events(self) -> tuple[Event, ...]:
         """Return the events in order."""
         return tuple(self._lines("events.jsonl", Event))
+
+    def segments(self) -> tuple[Segment, ...]:
+        """Return the segments after the first, in order; () for a run that was never resumed."""
+        return tuple(self._lines(SEGMENTS, Segment)) if (self.path / SEGMENTS).is_file() else ()
 
     def _lines(self, name: str, kind: type[T]) -> Iterator[T]:
         decoder = msgspec.json.Decoder(kind)
@@ -169,10 +187,57 @@ def broken_seals(path: Path) -> tuple[str, ...]:
         ) from error
     return tuple(
         name
-        for name in (MANIFEST, *RAW)
+        for name in (MANIFEST, *RAW, SEGMENTS)
         if name in hashes
         and (not (path / name).is_file() or hashlib.sha256((path / name).read_bytes()).hexdigest() != hashes[name])
     )
+
+
+def set_torn_aside(path: Path) -> dict[str, str]:
+    """Move the half-written last line of each raw file, if a crash left one, into a file of its own, kept beside.
+
+    Returns: by raw file where its half line is now, relative to the folder.
+    """
+    found = {}
+    for name in (*RAW, SEGMENTS):
+        try:
+            tail = _torn(path / name)
+            if tail:
+                kept = _free(path / SET_ASIDE / name)
+                kept.parent.mkdir(exist_ok=True)
+                kept.write_bytes(tail)
+                os.truncate(path / name, (path / name).stat().st_size - len(tail))
+                found[name] = str(kept.relative_to(path))
+        except OSError as error:
+            raise _cannot("mend", path / name, error) from error
+    return found
+
+
+def _torn(path: Path) -> bytes:
+    """Return what stands behind the last line end of a file; b"" when it is whole or there is none."""
+    if not path.is_file():
+        return b""
+    with path.open("rb") as file:
+        size = file.seek(0, os.SEEK_END)
+        tail = b""
+        while len(tail) < size:
+            step = min(_STEP_BYTES, size - len(tail))
+            file.seek(size - len(tail) - step)
+            block = file.read(step)
+            cut = block.rfind(b"\n")
+            if cut >= 0:
+                return block[cut + 1 :] + tail
+            tail = block + tail
+        return tail
+
+
+def _free(path: Path) -> Path:
+    """Return the path, with a number where that is taken: a run may be killed more than once."""
+    number, free = 1, path
+    while free.exists():
+        number += 1
+        free = path.with_name(f"{path.name}.{number}")
+    return free
 
 
 def point_latest(runs: Path, run: Path) -> None:

@@ -3,6 +3,10 @@
 `locust` in its web UI or headless, alone or with workers: the process that conducts also writes
 `runs/<UTC time>-<label>-by-hand/` and points `runs/latest` to it. An instance that dies ends the sweep under way on its
 twin, which gets no more of them until the instance is back; the other twin's go on, and in the end it is told.
+
+A capacity search is `twinload run`'s alone: it must know of each trial whether the generator was the limit before it
+chooses the next rate, and only the campaign judges while the load goes on. By hand the plan's stages are driven, the
+curve, whatever `search.mode` says; the report judges them.
 """
 
 from __future__ import annotations
@@ -28,13 +32,13 @@ from swarm.conductor import Outcome
 from swarm.manifest import manifest
 from swarm.options import Choice
 from swarm.roll import Roll
-from swarm.schedule import Answers, Note, ScheduleError, Sweep, campaign
+from swarm.schedule import Note, ScheduleError, Sweep, campaign
 from swarm.targets import SwarmError
-from swarm.trials import TrialBook
 from userpool.reading import Pool
 
 logger = logging.getLogger("twinload.swarm")
 RUNS_VARIABLE = "TWINLOAD_RUNS"
+_NO_SEARCH = "by hand the plan's stages are driven, no capacity is searched: `twinload run` does that"
 
 
 class Watch(Protocol):
@@ -98,11 +102,9 @@ class HandDriver:
         self._writer: RunWriter | None = None
         self._lines: list[StageLine] = []
         self._awake = True
-        self._book = TrialBook(choice.plan)
         self._sweeps = campaign(
-            choice.plan, choice.scope, clock=lambda: now_ns() / NS, tell=self._note,
-            answers=Answers(self._book.counts), is_gone=self._is_gone,
-        )  # fmt: skip
+            choice.plan, choice.scope, clock=lambda: now_ns() / NS, tell=self._note, is_gone=self._is_gone
+        )
         self._begun = False
 
     def ready(self, pids: tuple[int, ...], seats: int) -> None:
@@ -119,6 +121,8 @@ class HandDriver:
         runs = Path(os.environ.get(RUNS_VARIABLE) or self._choice.root / "runs")
         self._writer = RunWriter(runs / facts.run_id, facts)
         point_latest(runs, self._writer.path)
+        if self._choice.plan.search.mode == "capacity":
+            self._note(Note("search", _NO_SEARCH))
         if self._watch is not None:
             for way in dict.fromkeys(self._watch.ways.values()):
                 names = ", ".join(name for name, one in self._watch.ways.items() if one == way)
@@ -136,7 +140,6 @@ class HandDriver:
         if sweep is None and self._roll.died:
             raise SwarmError(f"{', '.join(self._roll.died)} died under load; all else was driven")
         self._twin, self._lost = (None if sweep is None else sweep[0].twin), None
-        self._book.forget()
         return sweep
 
     def _next(self) -> Sweep | None:
@@ -164,7 +167,6 @@ class HandDriver:
     def counted(self, second: Second) -> None:
         """Write a second."""
         self._open().write(second)
-        self._book.add(second)
 
     def stage_done(self, line: StageLine) -> None:
         """Write a stage's line and keep it for the schedule."""

@@ -51,10 +51,14 @@ class Note:
 
 @dataclass(frozen=True, slots=True)
 class Scope:
-    """Which part of the plan is driven: both twins and all sweeps, or what a person chose by hand."""
+    """Which part of the plan is driven: both twins and all sweeps, or what a person chose by hand.
+
+    `first_id` is the id of the first stage; another than 0 in a run that goes on, where earlier ones are taken.
+    """
 
     twins: tuple[str, ...]
     endpoints: tuple[str, ...]
+    first_id: int = 0
 
     @classmethod
     def of(cls, plan: Plan) -> Scope:
@@ -91,7 +95,7 @@ def campaign(
     Raises: ScheduleError when the probes were driven and no endpoint had a good answer.
     """
     started_s = clock()
-    next_id = 0
+    next_id = scope.first_id
     limits_rps: dict[str, float] = {}
     left_out: Counter[str] = Counter()
     own_rps: dict[tuple[str, str], float] = {}

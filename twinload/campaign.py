@@ -21,6 +21,7 @@ from analysis.capacity import enough
 from analysis.validity import figures_of, judge
 from clusters import Clusters
 from monitor import Monitor
+from records import provenance
 from records.channel import Counted, Ready, StageDone, Sweep, SweepDone, ToCampaign, Told
 from records.clock import NS, Clock
 from records.event import Event, EventKind
@@ -33,9 +34,12 @@ from records.usage import UsageLine
 from swarm.roll import Roll
 from swarm.schedule import Answers, Note, ScheduleError, Scope, campaign
 from swarm.trials import Counts, TrialBook
-from twinload.errors import INTERRUPTED, BadEnvironment, InstanceDied, Interrupted, OwnFault
+from twinload.errors import INTERRUPTED, BadEnvironment, Ended, InstanceDied, Interrupted, OwnFault, SafetyStopped
 from twinload.generator import Generator
+from twinload.hooks import Hooks
+from twinload.past import Past
 from twinload.progress import Progress
+from twinload.safety import Safety
 
 _SPOKEN: Final = frozenset(
     {"probe", "search", "schedule-cut", "worker-lost", "stage-invalid", "instance-oom", "instance-restarted"}
@@ -45,6 +49,7 @@ _LATE_S: Final = 30.0  # beyond its length and the last time-out, a sweep is los
 _SETTLE_S: Final = 3.0  # for the usage sample after a stage's end
 _KEEP: Final = 60  # usage lines kept from before a sweep
 _REST_S: Final = 2.0  # two samples of the twins at rest: what their memory is compared with
+ReadCounters = Callable[[str | None], dict[str, float]]  # of one twin, or of all
 
 
 @dataclass(slots=True)
@@ -67,35 +72,46 @@ class Campaign:
     pending: list[StageLine] = field(default_factory=list)
     roll: Roll = field(default_factory=Roll)
     judged: dict[int, StageLine] = field(default_factory=dict)
+    past: Past = field(default_factory=Past)
+    hooks: Hooks | None = None
+    load_s: float = 0.0  # the schedule's clock: until the end of the stage that was last over
+    begun_ns: int = 0
+    prepared: tuple[int, str] | None = None  # the block for which the hooks were run, and its twin
     book: TrialBook = field(init=False)
+    safety: Safety = field(init=False)
 
     def __post_init__(self) -> None:
         self.book = TrialBook(self.plan)
+        self.safety = Safety(self.plan, provenance.memory_bytes())
 
-    def run(self, monitor: Monitor, read_counters: Callable[[], dict[str, float]]) -> None:
-        """Drive the whole schedule; the targets' own counters are read right before and right after it.
+    def run(self, monitor: Monitor, read_counters: ReadCounters) -> None:
+        """Drive the whole schedule; the targets' own counters are read before and after it, and after each sweep.
 
         Raises: Interrupted, BadEnvironment, OwnFault: the load has ended, what was counted is written; InstanceDied
         at the end of a schedule in which one died.
         """
         self._rest()
-        self.tell("counters", "the targets' counters before the load", figures=read_counters())
+        self.tell("counters", "the targets' counters before the load", figures=read_counters(None))
+        self.begun_ns = self.events[-1].t_ns
         answers = Answers(self._counts, lambda trials: enough(trials, self.plan))
-        scope = Scope.of(self.plan)
+        scope = replace(Scope.of(self.plan), first_id=self.past.next_id)
         schedule = campaign(
-            self.plan, scope, clock=time.monotonic, tell=self._note, answers=answers, is_gone=self._is_gone
+            self.plan, scope, clock=lambda: self.load_s, tell=self._note, answers=answers, is_gone=self._is_gone
         )
         try:
             stages = next(schedule)
             while True:
-                stages = schedule.send(self._sweep(stages, monitor))
+                stages = schedule.send(self._given(stages, monitor, read_counters))
         except StopIteration:
             pass
+        except Ended:
+            self.tell("counters", "the targets' counters when the load ended early", figures=read_counters(None))
+            raise
         except ScheduleError as error:
             if not self.roll.died:
                 raise BadEnvironment(str(error)) from error
         monitor.check()
-        self.tell("counters", "the targets' counters after the load", figures=read_counters())
+        self.tell("counters", "the targets' counters after the load", figures=read_counters(None))
         if self.roll.died:
             cut = "; ".join(event.text for event in self.events if event.kind == "schedule-cut")
             left = cut or "only the sweep under way was ended"
@@ -111,15 +127,44 @@ class Campaign:
     def _rest(self) -> None:
         until = time.monotonic() + _REST_S
         while time.monotonic() < until:
-            self._heed_end()
+            self.heed_end()
             time.sleep(_POLL_S)
 
-    def _heed_end(self) -> None:
+    def heed_end(self) -> None:
+        """Raise SafetyStopped or Interrupted when the run must not go on."""
+        harm = self.safety.harm()
+        if harm is not None:
+            raise SafetyStopped(f"stopped for safety: {harm}; see [safety] stop_when of the plan")
         if self.end_wanted():
             raise Interrupted(INTERRUPTED)
 
+    def _given(self, stages: tuple[Stage, ...], monitor: Monitor, read_counters: ReadCounters) -> tuple[StageLine, ...]:
+        """Return the lines of a sweep: those that stand in the folder, then those of the rest, which is driven."""
+        given = self.past.take(stages)
+        for line in given:
+            self.load_s = max(self.load_s, self.past.load_s_of(line.stage.id))
+        rest = stages[len(given) :]
+        if not rest:
+            return given
+        self._prepare(rest[0])
+        lines = self._sweep(rest, monitor)
+        twin, last = rest[0].twin, rest[-1].id
+        self.tell("counters", f"{twin}'s counters after a sweep", stage=last, figures=read_counters(twin))
+        reached_ns = max((line.t_ns for line in lines), default=time.monotonic_ns())
+        self.load_s = max(self.load_s, self.past.load_s + (reached_ns - self.begun_ns) / NS)
+        return (*given, *lines)
+
+    def _prepare(self, stage: Stage) -> None:
+        """Run the plan's hooks where a block begins, or goes on in another segment."""
+        if self.hooks is None or self.prepared == (stage.block, stage.twin):
+            return
+        self.prepared = (stage.block, stage.twin)
+        for ran in self.hooks.before(stage):
+            text = f"{ran.hook} ended well after {ran.seconds:.1f} s; output: {ran.log}"
+            self.tell("hook", text, figures={"seconds": ran.seconds, "block": stage.block, "pair": stage.pair})
+
     def _sweep(self, stages: tuple[Stage, ...], monitor: Monitor) -> tuple[StageLine, ...]:
-        self._heed_end()
+        self.heed_end()
         del self.usage[:-_KEEP]
         self.book.forget()
         self.progress.sweep(stages)
@@ -129,11 +174,11 @@ class Campaign:
             self._collect(monitor, lines, stages[0].twin, length_s=sum(stage.length_s for stage in stages))
         finally:
             self._judge_all()
-        self._heed_end()
+        self.heed_end()
         return tuple(self.judged.pop(line.stage.id, line) for line in lines)
 
     def _counts(self, line: StageLine) -> Counts:
-        return self.book.counts(line)
+        return self.past.counts(line.stage.id) or self.book.counts(line)
 
     def _collect(self, monitor: Monitor, lines: list[StageLine], twin: str, *, length_s: int) -> None:
         """Take messages until the sweep is done; end it early when its twin lost an instance or the end is wanted."""
@@ -147,7 +192,7 @@ class Campaign:
             self._take_samples()
             self._judge(patient=True)
             self._hear_deaths()
-            if not stopping and (self._losses(twin) > before or self.end_wanted()):
+            if not stopping and (self._losses(twin) > before or self.end_wanted() or self.safety.harm()):
                 self.generator.stop_sweep()
                 stopping, until = True, time.monotonic() + drain_s
         last = self.generator.last_lines()
@@ -172,6 +217,7 @@ class Campaign:
     def _count(self, second: Second) -> None:
         self.writer.write(second)
         self.book.add(second)
+        self.safety.count(second)
         self.progress.count(second)
 
     def _take_samples(self) -> None:
@@ -179,6 +225,7 @@ class Campaign:
             while True:
                 line = self.samples.get_nowait()
                 self.writer.write(line)
+                self.safety.sample(line)
                 self.usage.append(line)
         with suppress(queue.Empty):
             while True:
@@ -242,6 +289,8 @@ class Campaign:
         return any(one.name in self.roll.gone or not self.is_ready(one) for one in own)
 
     def _note(self, note: Note) -> None:
+        if self.past.was_told(note):
+            return
         self.tell(note.kind, note.text, stage=note.stage, figures=note.figures)
 
     def _record(self, event: Event) -> None:

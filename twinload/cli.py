@@ -97,6 +97,7 @@ def parser() -> argparse.ArgumentParser:
     run.add_argument("--quick", action="store_true", help="one pair, short stages: a first look, no interval")
     run.add_argument("--no-gate", action="store_true", help="load without comparing first; every report says so")
     run.add_argument("--check", action="store_true", help="exit code 1 unless all that was asked of the run holds")
+    run.add_argument("--resume", metavar="RUN", help="go on with a run that was killed or interrupted")
     run.add_argument("--baseline", metavar="RUN", help="hold the run against this earlier one when it is done")
     report = verb("report", "draw a run's report again, from its folder alone", "report_command:report")
     report.add_argument("run", metavar="RUN", help="a run folder, such as runs/latest")
@@ -109,7 +110,7 @@ def parser() -> argparse.ArgumentParser:
     for one in (run, compare):
         one.add_argument(
             "--anyway", action="append", default=[], choices=("commit", "versions", "hostname", "kernel"),
-            help="compare although this differs (again for another)",
+            help="go on although this differs (again for another)",
         )  # fmt: skip
     return top
 

@@ -5,9 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from records.errors import PlanError
+from records.errors import Fault, PlanError
 from records.plan import Plan
 from records.plan_file import inspect_plan, read_plan
+from twinload.hooks import missing_parts
 from twinload.preflight import read_limits, shortages
 from twinload.talk import Talk
 
@@ -39,7 +40,9 @@ class Context:
     def fitting_plan(self, *more_sets: str) -> Plan:
         """Read the plan and hold it against this machine; PlanError with all faults of either kind."""
         reading = inspect_plan(self.plan_path, sets=(*more_sets, *self.sets))
-        short = shortages(reading.plan, read_limits()) if reading.plan is not None else ()
+        short: list[Fault] = []
+        if reading.plan is not None:
+            short += [*shortages(reading.plan, read_limits()), *missing_parts(reading.plan, self.root)]
         faults = (*reading.faults, *(fault for fault in short if not reading.is_guessed(fault.path)))
         if reading.plan is None or faults:
             raise PlanError(f"{self.plan_path}{'' if reading.faults else ' on this machine'}", faults)

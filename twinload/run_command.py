@@ -23,7 +23,7 @@ from monitor import Monitor, MonitorError, Sources, open_sources
 from records import provenance
 from records.clock import Clock
 from records.errors import RunFolderError
-from records.event import Event, EventKind
+from records.event import Event
 from records.instance import Instance
 from records.manifest import SCHEMA, GateRecord, Manifest
 from records.plan import Plan
@@ -33,13 +33,15 @@ from shadow.fingerprint import programs_of
 from twinload.campaign import Campaign
 from twinload.compare_command import hold_against, refuse_unlike, tell, write_comparison
 from twinload.context import Context
-from twinload.errors import BadEnvironment, Ended, GateFailed, Interrupted, OwnFault
+from twinload.errors import BadEnvironment, CheckFailed, Ended, GateFailed, Interrupted, OwnFault, SafetyStopped
 from twinload.gate_command import ensure_gate
 from twinload.generator import Generator
+from twinload.hooks import Hooks
 from twinload.pool_step import ensure_pool, pool_facts
 from twinload.preflight import raise_descriptors
 from twinload.progress import Progress
 from twinload.report_command import finish_report
+from twinload.resume import CutShort, read_cut_short, refuse_unlike_parts, reopen
 from twinload.signals import orderly_end
 from userpool import Pool
 
@@ -66,16 +68,20 @@ class _Job:
     plan: Plan
     sets: tuple[str, ...]
     no_gate: bool
+    cut_short: CutShort | None = None
 
 
 def run(context: Context, options: argparse.Namespace) -> int:
     """Do the whole job; 0 when it was done, whatever the figures say, unless `--check` asks."""
     quick = _QUICK if options.quick else ()
+    cut_short = None if options.resume is None else read_cut_short(Path(options.resume).resolve())
     plan = context.fitting_plan(*quick)
     _check_runs(context.runs)
     raise_descriptors()
     pool = ensure_pool(plan, context.root, context.talk.say)
-    job = _Job(context, plan, (*quick, *context.sets), options.no_gate)
+    job = _Job(context, plan, (*quick, *context.sets), options.no_gate or _went_without(cut_short), cut_short)
+    if cut_short is not None:
+        refuse_unlike_parts(cut_short, _manifest(job, "now", pool, None, (), Clock.now()), options.anyway)
     earlier = None if options.baseline is None else Path(options.baseline).resolve()
     if earlier is not None:
         refuse_unlike(earlier, _manifest(job, "this run", pool, None, (), Clock.now()), options.anyway)
@@ -83,9 +89,20 @@ def run(context: Context, options: argparse.Namespace) -> int:
         if plan.swarm.cpu_set:
             os.sched_setaffinity(0, plan.swarm.cpu_set)  # gate and watch must not run on the twins' cores
         gate = _gate(job, pool, clusters)
-        folder = _load(job, pool, clusters, gate)
+        try:
+            folder = _load(job, pool, clusters, gate)
+        except SafetyStopped as stopped:
+            if not options.check:
+                raise
+            raise CheckFailed("\n".join([str(stopped), *stopped.__notes__])) from stopped
     held = None if earlier is None else _hold(context, earlier, folder)
     return 1 if options.check and not _holds(folder, held) else 0
+
+
+def _went_without(cut_short: CutShort | None) -> bool:
+    """Say whether a run to be resumed was begun without a gate: its manifest says so for all of it."""
+    gate = None if cut_short is None else cut_short.manifest.gate
+    return gate is not None and gate.skipped
 
 
 def _hold(context: Context, earlier: Path, folder: Path) -> Outcome:
@@ -134,17 +151,17 @@ def _load(job: _Job, pool: Pool, clusters: Clusters, gate: GateRecord) -> Path:
 
 
 def _load_watched(job: _Job, pool: Pool, clusters: Clusters, gate: GateRecord, watch: Watch) -> Path:
-    context, plan, clock, instances = job.context, job.plan, watch.clock, watch.sources.instances
-    folder = _run_folder(context.runs, plan.label, clock)
-    with RunWriter(folder, _manifest(job, folder.name, pool, gate, instances, clock)) as writer:
-        point_latest(context.runs, folder)
+    context, clock = job.context, watch.clock
+    with _open(job, pool, gate, watch) as writer:
+        folder = writer.path
+        if folder.resolve().parent == context.runs.resolve():
+            point_latest(context.runs, folder)
         context.talk.say(f"run folder: {folder}")
         ended = _ending(context, lambda: _drive(job, clusters, watch, writer))
         if ended is not None:
             now = time.monotonic_ns()
-            kind: EventKind = "interrupted" if isinstance(ended, Interrupted) else "failed"
             with suppress(RunFolderError):  # a full disk takes no more; the report says what is missing
-                writer.write(Event(now, clock.utc(now), kind, str(ended)))
+                writer.write(Event(now, clock.utc(now), ended.event, str(ended)))
     try:
         finish_report(context, folder)
     except (RunFolderError, OSError) as error:
@@ -155,6 +172,18 @@ def _load_watched(job: _Job, pool: Pool, clusters: Clusters, gate: GateRecord, w
         ended.add_note(f"what was measured until then is in {folder}, its report is marked partial")
         raise ended
     return folder
+
+
+def _open(job: _Job, pool: Pool, gate: GateRecord, watch: Watch) -> RunWriter:
+    """Make the run's folder, or open the one of the run that goes on."""
+    clock, instances = watch.clock, watch.sources.instances
+    if job.cut_short is not None:
+        run = job.cut_short
+        said = f"{run.folder.name} goes on: {run.past.stages} finished stages stand"
+        job.context.talk.say("\n  ".join([said, *(f"aborted {one}" for one in run.aborted)]))
+        return reopen(run, _manifest(job, run.folder.name, pool, gate, instances, clock), clock)
+    folder = _run_folder(job.context.runs, job.plan.label, clock)
+    return RunWriter(folder, _manifest(job, folder.name, pool, gate, instances, clock))
 
 
 def _ending(context: Context, drive: Callable[[], None]) -> Ended | None:
@@ -183,19 +212,23 @@ def _drive(job: _Job, clusters: Clusters, watch: Watch, writer: RunWriter) -> No
     ):
         ready = generator.wait_ready(end_wanted)
         campaign = Campaign(plan, instances, clusters, generator, writer, clock, progress, end_wanted)
+        campaign.hooks = Hooks(plan, context.root, writer.path, campaign.heed_end)
+        if job.cut_short is not None:
+            campaign.past = job.cut_short.past
         campaign.told, campaign.is_ready = watch.told, lambda instance: _is_ready(job, instance)
         monitor = Monitor(instances, clock, campaign.samples.put, sources=watch.sources.by_name)
         monitor.set_pids(GENERATOR, ready.pids)
         monitor.start()
         try:
-            campaign.run(monitor, lambda: _counters(job, clusters.instances))
+            campaign.run(monitor, lambda twin: _counters(job, clusters.instances, twin))
         finally:
             with suppress(MonitorError):  # `run` has asked for it while it mattered
                 monitor.stop()
 
 
-def _counters(job: _Job, instances: Sequence[Instance]) -> dict[str, float]:
-    counted = fetch_counters(job.plan, instances, job.context.root)
+def _counters(job: _Job, instances: Sequence[Instance], twin: str | None) -> dict[str, float]:
+    asked = [one for one in instances if twin in (None, one.twin)]
+    counted = fetch_counters(job.plan, asked, job.context.root)
     return {name: value for name, value in counted.items() if value is not None}
 
 

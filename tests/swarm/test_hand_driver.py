@@ -152,3 +152,26 @@ def test_a_full_disk_leaves_no_watch_and_no_file_open(
     assert not watch.going
     assert all(file.closed for file in writers[0]._files.values())
     assert said[0].startswith("run folder: ")
+
+
+def test_a_plan_that_searches_the_capacity_drives_its_stages_by_hand_and_says_so(
+    tmp_path: Path, pool_folder: Path
+) -> None:
+    plan = make_plan(search={"mode": "capacity"}, stages={"kind": "steps", "rates_rps": [10.0, 20.0]})
+    driver = HandDriver(
+        Choice(tmp_path / "twinload.toml", plan, Scope.of(plan)), read_pool(pool_folder), (), now_ns=lambda: NS,
+        say=lambda _: None,
+    )  # fmt: skip
+    driver.ready((1,), 4)
+    driven = []
+    while (sweep := driver.next_sweep()) is not None:
+        driven.append(sweep)
+    driver.closed("finished", "all sweeps were driven")
+    assert {stage.kind for sweep in driven for stage in sweep} == {"measure"}
+    # Both twins, every endpoint and pair of the plan: as many sweeps as a curve has.
+    assert len(driven) == 2 * len(plan.sweeps) * plan.search.pairs
+    (folder,) = (path for path in (tmp_path / "runs").iterdir() if not path.is_symlink())
+    told = [event for event in RunReader(folder).events() if event.kind == "search"]
+    assert [event.text for event in told] == [
+        "by hand the plan's stages are driven, no capacity is searched: `twinload run` does that"
+    ]
