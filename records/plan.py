@@ -12,6 +12,7 @@ from typing import Annotated, Literal, Self
 from pydantic import Field, field_validator, model_validator
 
 from records.plan_load import EnginePlan, StagesPlan, SwarmPlan
+from records.plan_store import StorePlan
 from records.plan_types import COLUMN, Address, Bytes, Cpu, Name, Project, Section
 from records.plan_watch import WatchPlan
 
@@ -40,7 +41,7 @@ class InstancePlan(Section):
     """`[[twins.NAME.instances]]`: one process or address; `serves` names workload entries.
 
     `command` stands in for the twin's where given, `env` is added to it. In a command `{address}`, `{host}`,
-    `{port}`, `{name}` and `{pool}` are filled in.
+    `{port}`, `{name}`, `{pool}` and `{store}` are filled in.
     """
 
     name: Name
@@ -235,6 +236,7 @@ class Plan(Section):
     pool: PoolPlan = PoolPlan()
     twins: dict[Name, TwinPlan]
     compose: ComposePlan = ComposePlan()
+    store: StorePlan = StorePlan()
     watch: WatchPlan = WatchPlan()
     workload: list[WorkloadEntry] = Field(min_length=1)
     swarm: SwarmPlan = SwarmPlan()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ipaddress
 import re
 from typing import Annotated, Any
 
@@ -41,6 +42,17 @@ def parse_bytes(value: Any) -> Any:
     if not match:
         raise ValueError('a size is a number with B, KiB, MiB or GiB, such as "512MiB"')
     return int(float(match[1]) * _BYTES[match[2]])
+
+
+def is_loopback(address: str) -> bool:
+    """Say whether "host:port" can only be this machine: localhost or a loopback address."""
+    host = address.rsplit(":", 1)[0].strip("[]")
+    if host == "localhost":
+        return True
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False
 
 
 Name = Annotated[str, AfterValidator(_name)]
