@@ -13,7 +13,7 @@ from pydantic import Field, field_validator, model_validator
 
 from records.plan_load import EnginePlan, StagesPlan, SwarmPlan
 from records.plan_store import StorePlan
-from records.plan_types import COLUMN, Address, Bytes, Cpu, Name, Project, Section
+from records.plan_types import COLUMN, REQUEST_ID, Address, Bytes, Cpu, Name, Project, Section
 from records.plan_watch import WatchPlan
 
 
@@ -120,7 +120,8 @@ class Expect(Section):
 class WorkloadEntry(Section):
     """`[[workload]]`: one endpoint. `hot = true` gives it a sweep of its own; `weight` is its share of the mix.
 
-    `path`, `headers` and `body` are templates: `{user_id}` and the pool's columns.
+    `path`, `headers` and `body` are templates: `{user_id}` and the pool's columns, and `{request_id}`, a text that no
+    other request of a run has (32 hexadecimal digits, the same wherever it stands in one request).
     """
 
     name: Name
@@ -143,7 +144,7 @@ class WorkloadEntry(Section):
     def columns(self) -> tuple[str, ...]:
         """The pool columns that the templates name."""
         texts = [self.path, *self.headers.values(), self.body or ""]
-        return tuple(dict.fromkeys(c for text in texts for c in COLUMN.findall(text)))
+        return tuple(dict.fromkeys(c for text in texts for c in COLUMN.findall(text) if c != REQUEST_ID))
 
 
 class SloPlan(Section):

@@ -13,7 +13,7 @@ from records.plan_load import StagesPlan, SwarmPlan
 from records.plan_salvage import Place
 from records.plan_secrets import MASK, is_secret_name, takes_variable
 from records.plan_store import PLACE
-from records.plan_types import COLUMN, is_loopback
+from records.plan_types import COLUMN, REQUEST_ID, is_loopback
 
 GENERATED_COLUMNS = ("user_id", "name", "locale", "tier", "activity", "first_seen_ms", "until_ms", "entries")
 
@@ -100,7 +100,8 @@ def _columns(plan: Plan) -> Iterator[Fault]:
     for entry in plan.workload:
         for column in entry.columns:
             if column not in GENERATED_COLUMNS:
-                yield Fault(f"workload.{entry.name}", f"{{{column}}}", f"use one of: {', '.join(GENERATED_COLUMNS)}")
+                known = ", ".join((*GENERATED_COLUMNS, REQUEST_ID))
+                yield Fault(f"workload.{entry.name}", f"{{{column}}}", f"use one of: {known}")
 
 
 def _cases(plan: Plan) -> Iterator[Fault]:

@@ -13,6 +13,7 @@ _ADDRESS = re.compile(r"^(?P<host>\[[0-9a-fA-F:.]+\]|[A-Za-z0-9._-]+):(?P<port>[
 _PROJECT = re.compile(r"^[a-z0-9][a-z0-9_-]{0,62}$")
 _NAME = re.compile(r"^[A-Za-z0-9][A-Za-z0-9_-]{0,62}$")
 COLUMN = re.compile(r"(?<!\$)\{([a-z_0-9]+)\}")  # ${NAME} is an environment variable
+REQUEST_ID = "request_id"  # the place of a text that no other request of a run has
 
 
 def _name(value: str) -> str:

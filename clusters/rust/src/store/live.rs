@@ -30,25 +30,44 @@ struct UserRows {
     reference: Vec<u32>,
 }
 
+/// How many rows a column has room for beyond so many: an eighth, because a vector's own doubling of all columns would
+/// cost the whole ledger once more.
+fn room(rows: usize) -> usize {
+    rows / 8 + 4
+}
+
+fn with_room<T: Copy>(column: &[T]) -> Vec<T> {
+    let mut own = Vec::with_capacity(column.len() + room(column.len()));
+    own.extend_from_slice(column);
+    own
+}
+
+fn push<T>(column: &mut Vec<T>, value: T) {
+    if column.len() == column.capacity() {
+        column.reserve_exact(room(column.len()));
+    }
+    column.push(value);
+}
+
 impl UserRows {
     fn of(rows: Rows<'_>) -> Self {
         Self {
-            seq: rows.seq.to_vec(),
-            time_ms: rows.time_ms.to_vec(),
-            kind: rows.kind.to_vec(),
-            amount: rows.amount.to_vec(),
-            party: rows.party.to_vec(),
-            reference: rows.reference.to_vec(),
+            seq: with_room(rows.seq),
+            time_ms: with_room(rows.time_ms),
+            kind: with_room(rows.kind),
+            amount: with_room(rows.amount),
+            party: with_room(rows.party),
+            reference: with_room(rows.reference),
         }
     }
 
     fn push(&mut self, entry: Entry) {
-        self.seq.push(entry.seq);
-        self.time_ms.push(entry.time_ms);
-        self.kind.push(entry.kind);
-        self.amount.push(entry.amount);
-        self.party.push(entry.party);
-        self.reference.push(entry.reference);
+        push(&mut self.seq, entry.seq);
+        push(&mut self.time_ms, entry.time_ms);
+        push(&mut self.kind, entry.kind);
+        push(&mut self.amount, entry.amount);
+        push(&mut self.party, entry.party);
+        push(&mut self.reference, entry.reference);
     }
 
     /// The rows up to a seq, that one included.
