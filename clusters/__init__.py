@@ -1,8 +1,9 @@
 """What is tested and how it is started: plan -> processes that are pinned, ready, watched and never left behind.
 
 command (what to run) -> preflight (can it?) -> child (one process) -> ready (does it answer?) -> start (all of it, as
-a context manager); record (what runs, on disk), standing (what `twinload up` left running) and current (is that what
-the plan would start now?). Containers: compose_file (what to run, as compose reads it) -> engine (can it?)
+a context manager); store (the redis-server that instances share, where a run starts one); record (what runs, on disk),
+standing (what `twinload up` left running) and current (is that what the plan would start now?). Containers:
+compose_file (what to run, as compose reads it) -> engine (can it?)
 -> compose (build, up) -> containers (found by label, watched, removed) with guardian (removes them when their owner is
 killed). `contract/` says what the reference pair answers, `go/` and `rust/` are its twins.
 
@@ -10,7 +11,8 @@ Errors:
 
 * ClusterError
   x CannotStart      nothing was started; carries all faults, each one of:
-    x UnknownTwin, PortTaken, AddressUnusable, BinaryMissing, CoresMissing, VariableMissing, FolderUnwritable
+    x UnknownTwin, PortTaken, AddressUnusable, BinaryMissing, CoresMissing, VariableMissing, FolderUnwritable,
+      StoreMissing
     x EngineMissing, EngineDenied, EngineTooOld, ComposeMissing, LimitMissing, ImageMissing (containers)
   x Held             a run under way, or `twinload up`, has the clusters
   x NotReady         an instance ended before it was ready, or was not ready in time
@@ -38,6 +40,7 @@ from clusters.errors import (
     Outdated,
     PortTaken,
     RecordUnreadable,
+    StoreMissing,
     UnknownTwin,
     VariableMissing,
 )
@@ -65,6 +68,7 @@ __all__ = [
     "Outdated",
     "PortTaken",
     "RecordUnreadable",
+    "StoreMissing",
     "UnknownTwin",
     "VariableMissing",
     "check_current",

@@ -1,7 +1,7 @@
 """What to run: a plan's command, environment and cores as they are for one instance. Pure.
 
-Templates name `{address} {host} {port} {name} {pool}`; any other brace stays as it is. `${NAME}` in an environment
-value or a header takes a variable of the starter's environment, so that a plan holds no secret.
+Templates name `{address} {host} {port} {name} {pool} {store}`; any other brace stays as it is. `${NAME}` in an
+environment value or a header takes a variable of the starter's environment, so that a plan holds no secret.
 """
 
 from __future__ import annotations
@@ -15,12 +15,13 @@ from typing import Final
 from records.instance import Instance, Watch
 from records.plan import InstancePlan, Plan, TwinPlan
 from records.plan_compose import container_cpus, container_memory_bytes, image_of, program_of
+from records.plan_store import NONE
 
 LOGS: Final = ".twinload/logs"
 POOL: Final = "/pool"  # where a container finds the pool's folder
 MARK: Final = "TWINLOAD_MARK"  # by it a process is known as one that we started
 INHERITED: Final = ("PATH", "HOME", "USER", "LOGNAME", "LANG", "LC_ALL", "LC_CTYPE", "TZ", "TMPDIR")
-_TEMPLATE = re.compile(r"\{(address|host|port|name|pool)\}")
+_TEMPLATE = re.compile(r"\{(address|host|port|name|pool|store)\}")
 _VARIABLE = re.compile(r"\$\{([A-Za-z_][A-Za-z0-9_]*)\}")
 
 
@@ -59,17 +60,22 @@ class Launch:
         return self.folder / self.instance.log if self.instance.log else None
 
 
-def launches(plan: Plan, folder: Path, twins: tuple[str, ...], environ: Mapping[str, str]) -> tuple[Launch, ...]:
-    """Return what to start, in the plan's order."""
+def launches(
+    plan: Plan, folder: Path, twins: tuple[str, ...], environ: Mapping[str, str], *, store: str | None = None
+) -> tuple[Launch, ...]:
+    """Return what to start, in the plan's order; `store` is the address of one that the start itself brings."""
+    url = store or plan.store.text or NONE
     return tuple(
-        _launch(plan, name, instance, folder, environ)
+        _launch(plan, name, instance, folder, environ, url)
         for name, twin in plan.twins.items()
         if name in twins
         for instance in twin.instances
     )
 
 
-def _launch(plan: Plan, twin_name: str, instance: InstancePlan, folder: Path, environ: Mapping[str, str]) -> Launch:
+def _launch(
+    plan: Plan, twin_name: str, instance: InstancePlan, folder: Path, environ: Mapping[str, str], store: str
+) -> Launch:
     twin = plan.twins[twin_name]
     known = _instance(twin_name, twin, instance)
     if twin.start == "external":
@@ -86,7 +92,8 @@ def _launch(plan: Plan, twin_name: str, instance: InstancePlan, folder: Path, en
         argv = (f"/{program}", *container_arguments(plan, twin, instance))
         return Launch(known, twin, argv, env, folder, absent_names, names, image_of(program))
     pool = folder / plan.pool.folder
-    argv = tuple(fill(part, instance.name, instance.address, pool) for part in instance.command or twin.command or ())
+    words = instance.command or twin.command or ()
+    argv = tuple(fill(part, instance.name, instance.address, pool, store) for part in words)
     return Launch(known, twin, argv, env, folder, absent_names, names)
 
 
@@ -98,7 +105,7 @@ def container_arguments(plan: Plan, twin: TwinPlan, instance: InstancePlan) -> t
     bridge = plan.compose.network == "bridge"
     address = f"0.0.0.0:{split_address(instance.address)[1]}" if bridge else instance.address
     words = (instance.command or twin.command or [""])[1:]
-    return tuple(fill(word, instance.name, address, Path(POOL)) for word in words)
+    return tuple(fill(word, instance.name, address, Path(POOL), plan.store.text or NONE) for word in words)
 
 
 def _instance(twin_name: str, twin: TwinPlan, instance: InstancePlan) -> Instance:
@@ -125,10 +132,10 @@ def split_address(address: str) -> tuple[str, int]:
     return host.strip("[]"), int(port)
 
 
-def fill(template: str, name: str, address: str, pool: Path) -> str:
+def fill(template: str, name: str, address: str, pool: Path, store: str = NONE) -> str:
     """Fill one part of a command; braces that name nothing of ours stay."""
     host, port = split_address(address)
-    values = {"address": address, "host": host, "port": str(port), "name": name, "pool": str(pool)}
+    values = {"address": address, "host": host, "port": str(port), "name": name, "pool": str(pool), "store": store}
     return _TEMPLATE.sub(lambda match: values[match[1]], template)
 
 

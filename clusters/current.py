@@ -21,8 +21,10 @@ from clusters.image import files_of_image
 from clusters.program import Files, files_of
 from clusters.record import Entry, read_entries
 from clusters.standing import is_alive
+from clusters.store import recorded_store
 from records.instance import Instance
 from records.plan import Plan
+from records.plan_store import store_url
 
 _SHOWN: Final = 3
 _OF_PROCESS: Final = frozenset({"pid", "started", "container"})
@@ -43,8 +45,11 @@ def check_current(
     folder = root.resolve()
     used = {instance.name for instance in instances}
     twins = tuple(name for name in plan.twins if any(instance.twin == name for instance in instances))
-    entries = {e.instance.name: e for e in read_entries(folder) if e.kept and e.instance.name in used and is_alive(e)}
-    planned = {launch.name: launch for launch in launches(plan, folder, twins, environ)}
+    recorded = read_entries(folder)
+    entries = {e.instance.name: e for e in recorded if e.kept and e.instance.name in used and is_alive(e)}
+    store = recorded_store(recorded) if plan.store.is_started else None
+    url = store_url(store.instance.address) if store is not None and store.instance.address is not None else None
+    planned = {launch.name: launch for launch in launches(plan, folder, twins, environ, store=url)}
     differences = [*_of_entries(entries, planned, twins), *_not_running(entries, planned, used)]
     if differences:
         more = f", and {len(differences) - _SHOWN} more" if len(differences) > _SHOWN else ""

@@ -45,6 +45,10 @@ class FolderUnwritable(ClusterError):
     """Logs or records cannot be written."""
 
 
+class StoreMissing(ClusterError):
+    """The program of a store that a run should start is not installed."""
+
+
 class Held(ClusterError):
     """Another owner has the clusters: a run under way, or instances that `twinload up` left running."""
 

@@ -29,7 +29,8 @@ _STEP_S: Final = 0.02
 class InstanceState:
     """How a recorded instance does; figures are None when it is not running here.
 
-    `ready` is None for an https instance: its certificates are the plan's, which the record does not hold.
+    `ready` is None for an https instance: its certificates are the plan's, which the record does not hold; and for a
+    store, which has no ready path.
     `cpu_s` is CPU time since its start, `age_s` how long ago that was, `memory_bytes` its resident set; all without
     children.
     """
@@ -60,7 +61,8 @@ def recorded(root: Path, plan: Plan | None = None) -> tuple[Instance, ...]:
 
     Raises: RecordUnreadable.
     """
-    ours = tuple(entry.instance for entry in read_entries(root.resolve()) if entry.kept and is_alive(entry))
+    entries = [entry for entry in read_entries(root.resolve()) if entry.instance.role == "target"]
+    ours = tuple(entry.instance for entry in entries if entry.kept and is_alive(entry))
     known = {instance.twin for instance in ours}
     others = (
         [] if plan is None else [n for n, twin in plan.twins.items() if twin.start != "external" and n not in known]
@@ -81,12 +83,16 @@ def stop_recorded(
 ) -> tuple[Instance, ...]:
     """End what `twinload up` recorded (of these twins, or all), and return what was ended.
 
+    A store goes with the last of the instances that share it.
+
     Raises: Held when a run owns the clusters; RecordUnreadable; FolderUnwritable.
     """
     folder = root.resolve()
     with Lock(folder):
         entries = clean_leftovers(folder, say or _silent)
         chosen = tuple(entry for entry in entries if twins is None or entry.instance.twin in twins)
+        if all(entry in chosen or entry.instance.role != "target" for entry in entries):
+            chosen = entries
         _end(chosen, _GRACE_S)
         write_entries(folder, (entry for entry in entries if entry not in chosen))
     return tuple(entry.instance for entry in chosen)
@@ -163,7 +169,7 @@ def _state(entry: Entry, root: Path) -> InstanceState:
 
 def _ready(entry: Entry, root: Path) -> bool | None:
     instance = entry.instance
-    if instance.scheme != "http" or instance.address is None:
+    if instance.role != "target" or instance.scheme != "http" or instance.address is None:
         return None
     twin = TwinPlan.model_validate(
         {"start": "external", "instances": [{"name": instance.name, "address": instance.address}]}

@@ -30,8 +30,11 @@ from clusters.program import Files, files_of
 from clusters.ready import Say, Waiting, wait_ready
 from clusters.record import Entry, Lock, read_entries, write_entries
 from clusters.standing import clean_leftovers, is_alive, what_runs
+from clusters.store import NAME as STORE
+from clusters.store import faults_of_store, free_address, recorded_store, store_program, wait_store
 from records.instance import Instance
 from records.plan import Plan
+from records.plan_store import store_url
 
 GRACE_S: Final = 5.0  # between SIGTERM and SIGKILL
 
@@ -66,13 +69,16 @@ class Clusters:
 
     @property
     def instances(self) -> tuple[Instance, ...]:
-        """What was started (or found, for external twins), in the plan's order; also after it was stopped."""
-        return tuple(entry.instance for entry in self._entries)
+        """What was started (or found, for external twins), in the plan's order; also after it was stopped.
+
+        The store that they share is none of them.
+        """
+        return tuple(entry.instance for entry in self._entries if entry.instance.role != STORE)
 
     def deaths(self) -> tuple[Death, ...]:
         """Return the instances that ended since this was last asked; each is told once."""
         new = []
-        for instance in self.instances:
+        for instance in (entry.instance for entry in self._entries):
             ended = self._ended(instance) if instance.name not in self._reported else None
             if ended is not None:
                 self._reported.add(instance.name)
@@ -121,6 +127,28 @@ class Clusters:
         if not self._detach:
             self.stop()
 
+    def bring_store(self, plan: Plan, address: str, say: Say) -> None:
+        """Start and record the store that the instances will share, and come back when it answers.
+
+        Raises: ClusterError; what was started by then is for `stop`.
+        """
+        instance, program = store_program(plan, self._folder, address, self._mark)
+        child = self._run(STORE, program)
+        instance = replace(instance, pid=child.pid, started=_create_time(child.pid))
+        self._entries.append(Entry(instance, "", program.argv, child.token, self._mark))
+        self._write()
+        wait_store(child, instance, self._folder)
+        say(f"{STORE}: {what_runs(instance)} at {address}")
+
+    def _run(self, name: str, program: Program) -> Child:
+        _rotate(program.log)
+        try:
+            child = Child.start(program, outlive=self._detach)
+        except OSError as error:
+            raise ClusterError(f"{name} cannot be started: {error.strerror}") from error
+        self._children[name] = child
+        return child
+
     def bring_up(self, what: Sequence[Launch], host: ContainerHost | None, say: Say) -> None:
         """Start and record what a plan names, and come back when all of it is ready.
 
@@ -150,13 +178,7 @@ class Clusters:
             instance = replace(instance, container=found.id, pid=found.pid, started=found.started)
             token, mark = found.token, self._mark
         elif launch.argv and launch.log is not None:
-            program = _program(launch, self._mark)
-            _rotate(launch.log)
-            try:
-                child = Child.start(program, outlive=self._detach)
-            except OSError as error:
-                raise ClusterError(f"{launch.name} cannot be started: {error.strerror}") from error
-            self._children[launch.name] = child
+            child = self._run(launch.name, _program(launch, self._mark))
             token, mark = child.token, self._mark
             instance = replace(instance, pid=child.pid, started=_create_time(child.pid))
         self._entries.append(
@@ -218,7 +240,9 @@ def start_clusters(
     lock = Lock(folder)
     try:
         standing = clean_leftovers(folder, say)
-        what, host = _checked(plan, folder, twins, standing)
+        running = recorded_store(standing)
+        address = _store_address(plan, running)
+        what, host = _checked(plan, folder, twins, standing, address)
         if host is not None:
             host.clean([one.instance.container for one in standing if one.instance.container is not None], say)
     except BaseException:
@@ -226,6 +250,8 @@ def start_clusters(
         raise
     clusters = Clusters(folder, lock, standing, detach=detach)
     try:
+        if address is not None and running is None:
+            clusters.bring_store(plan, address, say)
         clusters.bring_up(what, host, say)
     except BaseException:
         clusters.stop(grace_s=1.0)
@@ -233,8 +259,15 @@ def start_clusters(
     return clusters
 
 
+def _store_address(plan: Plan, running: Entry | None) -> str | None:
+    """Return where the store of a start is or will be: that of the twins which stand already, or a free address."""
+    if not plan.store.is_started:
+        return None
+    return running.instance.address if running is not None else free_address()
+
+
 def _checked(
-    plan: Plan, folder: Path, twins: Sequence[str] | None, standing: tuple[Entry, ...]
+    plan: Plan, folder: Path, twins: Sequence[str] | None, standing: tuple[Entry, ...], store: str | None
 ) -> tuple[tuple[Launch, ...], ContainerHost | None]:
     chosen = tuple(plan.twins) if twins is None else tuple(twins)
     unknown = tuple(
@@ -242,13 +275,14 @@ def _checked(
         for name in chosen
         if name not in plan.twins
     )
-    what = launches(plan, folder, chosen, os.environ)
+    what = launches(plan, folder, chosen, os.environ, store=store_url(store) if store is not None else None)
     names = {launch.name for launch in what}
     up = [entry.instance.name for entry in standing if entry.instance.name in names and is_alive(entry)]
     if up:
         raise Held(f"{', '.join(up)} up already, since `twinload up`; `twinload down` stops them")
     containers = [launch for launch in what if launch.image is not None]
-    faults, host = [*unknown, *faults_before_start(what, folder)], None
+    faults: list[ClusterError] = [*unknown, *faults_of_store(plan), *faults_before_start(what, folder)]
+    host = None
     try:
         host = ContainerHost.open(plan, folder) if containers else None
     except CannotStart as error:

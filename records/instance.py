@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
-Role = Literal["target", "generator", "host"]
+Role = Literal["target", "generator", "host", "store"]
 Watch = Literal["process", "container", "prometheus", "host", "none"]
 
 

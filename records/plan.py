@@ -13,7 +13,8 @@ from pydantic import Field, field_validator, model_validator
 
 from records.plan_load import EnginePlan, StagesPlan, SwarmPlan
 from records.plan_safety import Command, HooksPlan, SafetyPlan
-from records.plan_types import COLUMN, Address, Bytes, Cpu, Name, Project, Section
+from records.plan_store import StorePlan
+from records.plan_types import COLUMN, REQUEST_ID, Address, Bytes, Cpu, Name, Project, Section
 from records.plan_watch import WatchPlan
 
 
@@ -41,7 +42,7 @@ class InstancePlan(Section):
     """`[[twins.NAME.instances]]`: one process or address; `serves` names workload entries.
 
     `command` stands in for the twin's where given, `env` is added to it. In a command `{address}`, `{host}`,
-    `{port}`, `{name}` and `{pool}` are filled in.
+    `{port}`, `{name}`, `{pool}` and `{store}` are filled in.
     """
 
     name: Name
@@ -121,7 +122,8 @@ class Expect(Section):
 class WorkloadEntry(Section):
     """`[[workload]]`: one endpoint. `hot = true` gives it a sweep of its own; `weight` is its share of the mix.
 
-    `path`, `headers` and `body` are templates: `{user_id}` and the pool's columns.
+    `path`, `headers` and `body` are templates: `{user_id}` and the pool's columns, and `{request_id}`, a text that no
+    other request of a run has (32 hexadecimal digits, the same wherever it stands in one request).
     """
 
     name: Name
@@ -144,7 +146,7 @@ class WorkloadEntry(Section):
     def columns(self) -> tuple[str, ...]:
         """The pool columns that the templates name."""
         texts = [self.path, *self.headers.values(), self.body or ""]
-        return tuple(dict.fromkeys(c for text in texts for c in COLUMN.findall(text)))
+        return tuple(dict.fromkeys(c for text in texts for c in COLUMN.findall(text) if c != REQUEST_ID))
 
 
 class SloPlan(Section):
@@ -237,6 +239,7 @@ class Plan(Section):
     pool: PoolPlan = PoolPlan()
     twins: dict[Name, TwinPlan]
     compose: ComposePlan = ComposePlan()
+    store: StorePlan = StorePlan()
     watch: WatchPlan = WatchPlan()
     workload: list[WorkloadEntry] = Field(min_length=1)
     swarm: SwarmPlan = SwarmPlan()

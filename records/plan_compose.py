@@ -17,6 +17,7 @@ from typing import Final
 
 from records.errors import Fault
 from records.plan import ComposePlan, InstancePlan, Plan, TwinPlan
+from records.plan_types import is_loopback
 
 PARALLEL: Final = ("GOMAXPROCS", "WORKERS")  # what runtimes take for the number of cores that they may use
 LEAST_BYTES: Final = 6 << 20  # what an engine accepts as a limit
@@ -59,6 +60,8 @@ def as_containers(plan: Plan) -> Plan:
 def faults_of_compose(plan: Plan) -> Iterator[Fault]:
     """Yield every fault of the twins that are started as containers."""
     twins = {name: twin for name, twin in plan.twins.items() if twin.start == "compose"}
+    if twins:
+        yield from _store(plan)
     for name, twin in twins.items():
         yield from _limits(name, twin)
         for instance in twin.instances:
@@ -78,6 +81,17 @@ def _limits(name: str, twin: TwinPlan) -> Iterator[Fault]:
         yield Fault(f"twins.{name}.memory", f"{twin.memory} bytes", remedy)
     if twin.scheme != "http":
         yield Fault(f"twins.{name}.scheme", twin.scheme, 'start = "compose" speaks http; use start = "external"')
+
+
+def _store(plan: Plan) -> Iterator[Fault]:
+    """Containers take a store that runs already, where they can reach it."""
+    if plan.store.is_started:
+        remedy = 'starts a process, which a compose file cannot name: give store.redis = "redis://HOST:PORT" instead'
+        yield Fault("store.start", "true", remedy)
+    address = plan.store.address
+    if address is not None and plan.compose.network == "bridge" and is_loopback(address):
+        remedy = 'is each container\'s own loopback with network = "bridge": use network = "host", or another address'
+        yield Fault("store.redis", plan.store.redis or "", remedy)
 
 
 def _instance(compose: ComposePlan, name: str, twin: TwinPlan, instance: InstancePlan) -> Iterator[Fault]:

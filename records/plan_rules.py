@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ipaddress
 import itertools
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Final
@@ -14,7 +13,8 @@ from records.plan_load import StagesPlan, SwarmPlan
 from records.plan_safety import literal_secrets
 from records.plan_salvage import Place
 from records.plan_secrets import MASK, is_secret_name, takes_variable
-from records.plan_types import COLUMN
+from records.plan_store import PLACE
+from records.plan_types import COLUMN, REQUEST_ID, is_loopback
 
 GENERATED_COLUMNS = ("user_id", "name", "locale", "tier", "activity", "first_seen_ms", "until_ms", "entries")
 
@@ -33,17 +33,6 @@ def faults_between_sections(plan: Plan, guessed: Iterable[Place] = ()) -> tuple[
     )
 
 
-def is_loopback(address: str) -> bool:
-    """Say whether "host:port" can only be this machine: localhost or a loopback address."""
-    host = address.rsplit(":", 1)[0].strip("[]")
-    if host == "localhost":
-        return True
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return False
-
-
 def _twins(plan: Plan) -> Iterator[Fault]:
     if len(plan.twins) != 2:
         yield Fault("twins", ", ".join(plan.twins), "name two twins: first the baseline, then the candidate")
@@ -53,7 +42,7 @@ def _names(plan: Plan) -> Iterator[Fault]:
     names = [i.name for twin in plan.twins.values() for i in twin.instances]
     for name in sorted({n for n in names if names.count(n) > 1}):
         yield Fault("twins.*.instances.name", name, "each instance needs a name of its own, over both twins")
-    for name in sorted(set(names) & {"generator", "host"}):
+    for name in sorted(set(names) & {"generator", "host", "store"}):
         yield Fault("twins.*.instances.name", name, "this name is the suite's own; choose another")
     entries = [entry.name for entry in plan.workload]
     for name in sorted({n for n in entries if entries.count(n) > 1}):
@@ -92,13 +81,28 @@ def _addresses(plan: Plan) -> Iterator[Fault]:
                 yield Fault(path, instance.address, "is not loopback: load goes there only with allow_remote = true")
 
 
+def _store(plan: Plan) -> Iterator[Fault]:
+    """A store that an instance is not told of would be a second truth beside the instance's own memory."""
+    if plan.store.kind == "none":
+        return
+    address = plan.store.address
+    if address is not None and not is_loopback(address) and not plan.allow_remote:
+        yield Fault("store.redis", plan.store.redis or "", "is not loopback: give allow_remote = true, or another one")
+    for name, twin in _started(plan):
+        for instance in twin.instances:
+            if not any(PLACE in word for word in instance.command or twin.command or ()):
+                path = f"twins.{name}.instances.{instance.name}.command"
+                yield Fault(path, "", f'does not name {PLACE}: its writes would stay apart; add "--store", "{PLACE}"')
+
+
 def _columns(plan: Plan) -> Iterator[Fault]:
     if plan.pool.import_file is not None:
         return  # an imported pool brings its own columns; they are checked when it is read
     for entry in plan.workload:
         for column in entry.columns:
             if column not in GENERATED_COLUMNS:
-                yield Fault(f"workload.{entry.name}", f"{{{column}}}", f"use one of: {', '.join(GENERATED_COLUMNS)}")
+                known = ", ".join((*GENERATED_COLUMNS, REQUEST_ID))
+                yield Fault(f"workload.{entry.name}", f"{{{column}}}", f"use one of: {known}")
 
 
 def _cases(plan: Plan) -> Iterator[Fault]:
@@ -289,6 +293,7 @@ _RULES: Final[tuple[tuple[Callable[[Plan], Iterator[Fault]], tuple[str, ...]], .
     (_names, ()),
     (_served, ("workload.*.name", "twins.*.instances.*.serves.*", "stages.mix")),
     (_addresses, ("allow_remote",)),
+    (_store, ("store.*", "allow_remote", "twins.*.start", "twins.*.command", "twins.*.instances.*.command")),
     (_columns, ("pool.import_file",)),
     (_cases, ("workload.*.name",)),
     (_hot, ("workload.*.hot", "workload.*.weight", "stages.mix")),
@@ -300,7 +305,7 @@ _RULES: Final[tuple[tuple[Callable[[Plan], Iterator[Fault]], tuple[str, ...]], .
     (_cost, ("workload.*.name", "workload.*.hot", "stages.mix", "cost.fleet_rate_rps.*")),
     (_cores, ()),
     (_alike, ("twins.*.start", "twins.*.cpu_set.*", "twins.*.cpus", "twins.*.memory")),
-    (faults_of_compose, ("twins.*.start", "twins.*.*", "twins.*.instances.*.*", "compose.*")),
+    (faults_of_compose, ("twins.*.start", "twins.*.*", "twins.*.instances.*.*", "compose.*", "store.*")),
     (_secrets, ()),
     (_hooks, ()),
     (_safety, ("twins.*",)),

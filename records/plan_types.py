@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ipaddress
 import re
 from typing import Annotated, Any
 
@@ -12,6 +13,7 @@ _ADDRESS = re.compile(r"^(?P<host>\[[0-9a-fA-F:.]+\]|[A-Za-z0-9._-]+):(?P<port>[
 _PROJECT = re.compile(r"^[a-z0-9][a-z0-9_-]{0,62}$")
 _NAME = re.compile(r"^[A-Za-z0-9][A-Za-z0-9_-]{0,62}$")
 COLUMN = re.compile(r"(?<!\$)\{([a-z_0-9]+)\}")  # ${NAME} is an environment variable
+REQUEST_ID = "request_id"  # the place of a text that no other request of a run has
 
 
 def _name(value: str) -> str:
@@ -41,6 +43,17 @@ def parse_bytes(value: Any) -> Any:
     if not match:
         raise ValueError('a size is a number with B, KiB, MiB or GiB, such as "512MiB"')
     return int(float(match[1]) * _BYTES[match[2]])
+
+
+def is_loopback(address: str) -> bool:
+    """Say whether "host:port" can only be this machine: localhost or a loopback address."""
+    host = address.rsplit(":", 1)[0].strip("[]")
+    if host == "localhost":
+        return True
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False
 
 
 Name = Annotated[str, AfterValidator(_name)]

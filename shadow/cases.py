@@ -17,6 +17,7 @@ from typing import Final, Protocol
 import numpy as np
 
 from records.plan import Expect, Plan, ShadowCase, WorkloadEntry
+from records.plan_types import REQUEST_ID
 from shadow.answer import Case
 from shadow.errors import CaseError
 from shadow.template import USER, fill, is_target, quoted
@@ -203,13 +204,15 @@ class _Writer:
         )  # fmt: skip
 
     def _fill(self, template: str, user: int, user_id: str, where: str) -> str:
-        return fill(template, lambda name: user_id if name == "user_id" else quoted(self._column(name, where)[user]))
+        return fill(template, lambda name: user_id if name == "user_id" else quoted(self._value(name, user, where)))
 
     def _plain(self, template: str, user: int, where: str) -> str:
         """Fill a header or body, where values stand as they are and `${ENV}` waits for the request."""
         return fill(template, lambda name: self._value(name, user, where))
 
     def _value(self, name: str, user: int, where: str) -> str:
+        if name == REQUEST_ID:  # what is replayed changes nothing, so both twins may see one id more than once
+            return f"{user:032x}"
         return self._wire_ids[user] if name == "user_id" else self._column(name, where)[user]
 
     def _column(self, name: str, where: str) -> Sequence[str]:

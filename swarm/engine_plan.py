@@ -10,7 +10,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from hashlib import blake2b
 from typing import Final, Literal
 
 import msgspec
@@ -18,6 +17,7 @@ import msgspec
 from records.hdr import Sparse
 from records.plan import Plan
 from records.stage import Phase, Stage
+from swarm.request_ids import seed_of
 from swarm.targets import Route, Routes, SwarmError
 from swarm.templates import MIX, EntryRequests, Mix
 
@@ -77,7 +77,9 @@ class EngineStage(msgspec.Struct, frozen=True):
 
 
 class EngineSchedule(msgspec.Struct, frozen=True):
-    """What one process sends in a sweep; the stages are back to back."""
+    """What one process sends in a sweep; the stages are back to back. `ids` is what its requests' ids begin with:
+    the sweep's and the process's own, for `seed` is the same for both twins.
+    """
 
     targets: tuple[Target, ...]
     endpoints: tuple[Endpoint, ...]
@@ -94,6 +96,7 @@ class EngineSchedule(msgspec.Struct, frozen=True):
     io: Literal["auto", "epoll", "io_uring"]
     threads: int
     seed: int
+    ids: int = 0
 
 
 class EngineStatus(msgspec.Struct, frozen=True):
@@ -216,11 +219,6 @@ def schedule_of(
 def live_load(stage: Stage, plan: Plan, seats: int) -> tuple[float | None, int | None]:
     """Return (rate, users), one of them None, of a live stage while so many seats are taken here."""
     return (seats * plan.swarm.user_rate_rps, None) if stage.loop == "open" else (None, seats)
-
-
-def seed_of(text: str) -> int:
-    """Return 64 bits that follow from a text alone."""
-    return int.from_bytes(blake2b(text.encode(), digest_size=8).digest(), "big")
 
 
 def encode(schedule: EngineSchedule) -> bytes:

@@ -16,6 +16,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Final, Protocol
 
+import msgspec
 import numpy as np
 import numpy.typing as npt
 
@@ -26,6 +27,7 @@ from swarm.bulk import Asked
 from swarm.engine_plan import EngineLine, EngineSchedule, Service, Share, decode, live_load, schedule_of
 from swarm.engine_tally import EngineTally
 from swarm.pacing import Course
+from swarm.request_ids import ids_of
 from swarm.station import Order
 from swarm.tally import Report
 from swarm.targets import Routes
@@ -258,6 +260,8 @@ class NativeStation:
         schedule = schedule_of(
             order.stages, self._routes, self._kit.service, share=mine.share, seed=order.seed, seats=self.taken
         )
+        ids = ids_of(order.seed, order.number, order.start_second, mine.share.place)
+        schedule = msgspec.structs.replace(schedule, ids=ids)
         second = self._kit.clock() // NS
         sweep.tally.expect(len(sweep.running), schedule.threads, second)
         sweep.running.append(self._kit.start(schedule, mine.weights, sweep.start_ns, from_ns))

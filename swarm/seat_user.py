@@ -16,6 +16,7 @@ from typing import Any, ClassVar, cast
 
 from records.instance import Instance
 from swarm.connection import Connection, RequestError, tls_context
+from swarm.request_ids import RequestIds, ids_of
 from swarm.seats import Seat
 from swarm.station import NAP_S, Hit, Order, Station
 from swarm.tally import NO_ANSWER, Outcome
@@ -34,6 +35,7 @@ class Kit:
     timeout_s: float
     routes: Routes = field(default_factory=dict)
     contexts: dict[str, Any] = field(default_factory=dict)
+    request_ids: RequestIds = field(default_factory=lambda: RequestIds(0))
     _instances: tuple[Instance, ...] = ()
 
     def begin(self, order: Order) -> None:
@@ -42,6 +44,7 @@ class Kit:
             return
         if order.instances != self._instances:
             self.routes, self._instances = self.make_routes(order.instances), order.instances
+        self.request_ids = RequestIds(ids_of(order.seed, order.number, order.start_second, self.station.worker))
         self.station.begin(order)
 
     def pick(self, hit: Hit, seat: Seat) -> EntryRequests:
@@ -190,11 +193,12 @@ class SeatUser(FastHttpUser):
         client = self.client
         client.use(kit, route)
         client.expectation = entry.expectation
+        request_id = kit.request_ids.take() if entry.names_id else ""
         client.request(
             entry.method,
-            entry.path(hit.user),
+            entry.path(hit.user, request_id),
             name=statistics_name(stage.twin, stage.endpoint, entry.name),
-            data=entry.body(hit.user),
-            headers={"Accept-Encoding": "identity", **entry.headers(hit.user), **route.headers},
+            data=entry.body(hit.user, request_id),
+            headers={"Accept-Encoding": "identity", **entry.headers(hit.user, request_id), **route.headers},
             context={"hit": hit},
         )

@@ -1,4 +1,4 @@
-"""Requests from templates: path, headers and body of a workload entry, compiled once, filled per pool user. Pure."""
+"""Requests from templates: path, headers and body of a workload entry, compiled once, filled per request. Pure."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from typing import Final
 from urllib.parse import quote
 
 from records.plan import Expect, WorkloadEntry
+from records.plan_types import REQUEST_ID
 from swarm.targets import SwarmError, resolved
 
 Columns = Mapping[str, Sequence[str]]
@@ -20,9 +21,12 @@ _COLUMN = re.compile(r"\{([a-z_0-9]+)\}")
 
 
 class Template:
-    """A text with `{column}` places; `fill` is a few joins, so that a sender can afford it per request."""
+    """A text with `{column}` places; `fill` is a few joins, so that a sender can afford it per request.
 
-    __slots__ = ("_columns", "_literals", "_whole")
+    `names_id` says whether `{request_id}` is one of them.
+    """
+
+    __slots__ = ("_columns", "_literals", "_whole", "names_id")
 
     def __init__(self, text: str, columns: Columns, *, quoted: bool = False) -> None:
         """Compile a template.
@@ -35,21 +39,25 @@ class Template:
         """
         pieces = _COLUMN.split(text)
         self._literals = pieces[0::2]
-        self._columns: list[Sequence[str]] = []
+        self._columns: list[Sequence[str] | None] = []
+        self.names_id = REQUEST_ID in pieces[1::2]
         for name in pieces[1::2]:
+            if name == REQUEST_ID:
+                self._columns.append(None)
+                continue
             if name not in columns:
                 raise SwarmError(f"{{{name}}}: the pool has no such column; it has {', '.join(columns)}")
             values = columns[name]
             self._columns.append([quote(value, safe="") for value in values] if quoted else values)
         self._whole = text if not self._columns else None
 
-    def fill(self, user: int) -> str:
-        """Return the text for one pool user."""
+    def fill(self, user: int, request_id: str = "") -> str:
+        """Return the text for one pool user's request."""
         if self._whole is not None:
             return self._whole
         parts = [self._literals[0]]
         for column, literal in zip(self._columns, self._literals[1:], strict=True):
-            parts.append(column[user])
+            parts.append(request_id if column is None else column[user])
             parts.append(literal)
         return "".join(parts)
 
@@ -80,7 +88,8 @@ class EntryRequests:
     """The requests of one workload entry; `path_text`, `header_texts` and `body_text` are not filled in yet."""
 
     __slots__ = (
-        "_body", "_headers", "_path", "body_text", "expectation", "header_texts", "method", "name", "path_text",
+        "_body", "_headers", "_path", "body_text", "expectation", "header_texts", "method", "name", "names_id",
+        "path_text",
     )  # fmt: skip
 
     def __init__(self, entry: WorkloadEntry, columns: Columns, environ: Mapping[str, str]) -> None:
@@ -96,20 +105,22 @@ class EntryRequests:
         if entry.body is not None and not any(name.lower() == "content-type" for name in given):
             given["Content-Type"] = "application/json"
         self._headers = {name: Template(text, columns) for name, text in given.items()}
+        templates = (self._path, *self._headers.values(), *((self._body,) if self._body is not None else ()))
+        self.names_id = any(template.names_id for template in templates)
         self.path_text, self.body_text = entry.path, entry.body
         self.header_texts: Mapping[str, str] = given
 
-    def path(self, user: int) -> str:
-        """Return the path and query for a pool user."""
-        return self._path.fill(user)
+    def path(self, user: int, request_id: str = "") -> str:
+        """Return the path and query for a pool user's request."""
+        return self._path.fill(user, request_id)
 
-    def headers(self, user: int) -> dict[str, str]:
-        """Return the entry's own headers for a pool user."""
-        return {name: template.fill(user) for name, template in self._headers.items()}
+    def headers(self, user: int, request_id: str = "") -> dict[str, str]:
+        """Return the entry's own headers for a pool user's request."""
+        return {name: template.fill(user, request_id) for name, template in self._headers.items()}
 
-    def body(self, user: int) -> str | None:
-        """Return the body for a pool user; None when the entry has none."""
-        return self._body.fill(user) if self._body is not None else None
+    def body(self, user: int, request_id: str = "") -> str | None:
+        """Return the body for a pool user's request; None when the entry has none."""
+        return self._body.fill(user, request_id) if self._body is not None else None
 
 
 class Mix:

@@ -39,6 +39,12 @@ PROBLEMS = {
     "idempotency-key-reused": (422, "Idempotency key reused", "This key was used with another request."),
     "not-ready": (503, "Not ready", "The ledger is not loaded yet."),
     "ledger-corrupt": (500, "Ledger corrupt", "The ledger of this user breaks its rules."),
+    "store-unavailable": (
+        503,
+        "Store unavailable",
+        "The store does not take the write now; send it again with the same key.",
+    ),
+    "store-lost": (503, "Store lost", "The store has lost writes that this instance has seen."),
 }
 """Every problem by slug with its status, title and detail [E3]."""
 

@@ -52,25 +52,29 @@ def binary(twin: Twin) -> Path:
     return path.resolve()
 
 
-def command(twin: Twin, data: Path, serve: Serve = "hot") -> list[str]:
+def command(twin: Twin, data: Path, serve: Serve = "hot", store: str | None = None) -> list[str]:
     """Return the command that starts a twin on a port of the system's choice."""
-    return [str(binary(twin)), "--listen", "127.0.0.1:0", "--data", str(data), "--serve", serve, "--name", "contract"]
+    shared = [] if store is None else ["--store", store]
+    own = ["--listen", "127.0.0.1:0", "--data", str(data), "--serve", serve, "--name", "contract"]
+    return [str(binary(twin)), *own, *shared]
 
 
 @contextmanager
 def running(
-    twin: Twin, data: Path, logs: Path, *, serve: Serve = "hot", await_ready: bool = True
+    twin: Twin, data: Path, logs: Path, *, serve: Serve = "hot", store: str | None = None, await_ready: bool = True
 ) -> Iterator[Instance]:
     """Run a twin until the block ends; its stderr goes to a file in `logs`.
 
-    Without `await_ready` the block starts as soon as the twin has said its address.
+    `store` is the address of the store that it shares. Without `await_ready` the block starts as soon as the twin has
+    said its address.
 
     Raises: StartError when it does not say its address or become ready within 20 seconds.
     """
-    stderr_file = logs / f"wallet-{twin}-{serve}-{data.name}.stderr"
+    number = len(list(logs.glob("*.stderr")))
+    stderr_file = logs / f"wallet-{twin}-{serve}-{data.name}-{number}.stderr"
     with stderr_file.open("w", encoding="utf-8") as stderr:
         process = subprocess.Popen(
-            command(twin, data, serve),
+            command(twin, data, serve, store),
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=stderr,

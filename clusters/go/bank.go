@@ -11,6 +11,8 @@ import (
 var (
 	ErrKeyReused        = errors.New("the idempotency key was used with another request")
 	ErrSequenceOverflow = errors.New("the ledger has no sequence number left")
+	ErrStoreUnavailable = errors.New("the store does not take the write now")
+	ErrStoreLost        = errors.New("the store has lost writes that were taken")
 )
 
 // Request names a write of a client: its idempotency key and a digest of all that the client sent,
@@ -38,6 +40,17 @@ type Posting struct {
 // append, ascending by seq and all at or after the mark's time. No entries means refused.
 type Decide func(written Rows, mark Mark) ([]Posting, error)
 
+// StoreState says how a journal stands to the store that it shares with other instances.
+type StoreState uint8
+
+// The states of a store. Whatever it is, reads go on with what the journal has.
+const (
+	NoStore       StoreState = iota // writes live in this instance alone
+	StoreFollowed                   // what others write is seen
+	StoreGone                       // it does not answer; the journal will catch up by itself
+	StoreLost                       // it has lost writes that this journal has seen; there is no way back
+)
+
 // Journal keeps the entries written since the ledger was loaded, and the outcomes of writes by key.
 type Journal interface {
 	// View returns the rows written for the user and the mark, both of one moment.
@@ -45,7 +58,11 @@ type Journal interface {
 	// Write runs decide for the payer while no other write runs and appends all of its entries or
 	// none. A request seen before gets its first outcome again (replayed), the same key with another
 	// digest ErrKeyReused. An error of decide is passed on and not remembered.
+	// With a store decide may run more than once, and ErrStoreUnavailable leaves open whether the write
+	// was taken: the same request again tells.
 	Write(request Request, payer uint32, decide Decide) (outcome Outcome, replayed bool, err error)
+	// Store returns how the journal stands to its store.
+	Store() StoreState
 }
 
 // Bank answers reads from the ledger and the journal, and takes writes.
@@ -66,6 +83,15 @@ func (b *Bank) Users() *Users { return b.ledger.users }
 
 // Entries returns the number of loaded entries.
 func (b *Bank) Entries() int { return b.ledger.Len() }
+
+// Store returns how the bank stands to the store that it shares with other instances.
+func (b *Bank) Store() StoreState { return b.journal.Store() }
+
+// AsOf returns the highest sequence number that the bank has seen.
+func (b *Bank) AsOf() uint32 {
+	_, mark := b.journal.View(0)
+	return mark.Seq
+}
 
 // View returns the user's entries at the present mark.
 func (b *Bank) View(user uint32) View {

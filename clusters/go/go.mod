@@ -1,5 +1,14 @@
-// The service has no dependency outside the standard library: answers are appended by hand
-// (encbench/ measures the alternatives), and three metrics do not need a client library.
+// One dependency beside the standard library, for --store: go-redis is the client of Redis's own makers and speaks
+// streams and scripts. Answers are appended by hand (encbench/ measures the alternatives), and three metrics do not
+// need a client library.
 module twinload/wallet
 
-go 1.24
+go 1.26.0
+
+require github.com/redis/go-redis/v9 v9.23.0
+
+require (
+	github.com/cespare/xxhash/v2 v2.3.0 // indirect
+	go.uber.org/atomic v1.12.0 // indirect
+	golang.org/x/sys v0.48.0 // indirect
+)

@@ -71,7 +71,7 @@ def test_a_sweep_is_told_as_the_engine_reads_it() -> None:
         ],
         "spacing": "poisson", "think_s": 0.0, "max_connections": 64, "open_ahead": 64, "max_pending": 100_000,
         "queue_limit_s": 1.0, "timeout_s": 10.0, "check_ratio": 0.0, "coalesce_us": 0, "io": "auto", "threads": 1,
-        "seed": seed_of("s/0"),
+        "seed": seed_of("s/0"), "ids": 0,
     }  # fmt: skip
 
 

@@ -19,6 +19,7 @@ from records.stage import Stage
 from swarm.bulk import Asked
 from swarm.engine_plan import END, EngineLine, EngineSchedule, Service
 from swarm.native_station import NativeKit, NativeStation, Weights, slice_of
+from swarm.request_ids import ids_of
 from swarm.station import Order
 from swarm.targets import Route
 from swarm.templates import EntryRequests, Mix
@@ -133,6 +134,17 @@ def test_a_sweep_begins_on_a_whole_second_of_this_clock() -> None:
     assert (schedule.start_ns, schedule.from_ns) == (5_000 * NS, None)
     assert (schedule.weights == ACTIVITY).all()
     assert schedule.schedule.stages[0].rate_rps == 100.0
+
+
+def test_both_twins_draw_alike_but_no_request_of_one_has_an_id_of_the_others() -> None:
+    straw = Straw()
+    straw.station.begin(straw.order(number=0))
+    straw.station.cut()
+    straw.station.begin(straw.order(number=1))
+    first, second = (made.schedule for made in straw.made)
+    assert first.seed == second.seed
+    assert (first.ids, second.ids) == (ids_of("seed", 0, 1_002, 0), ids_of("seed", 1, 1_002, 0))
+    assert first.ids != second.ids
 
 
 def test_a_report_speaks_in_the_conductors_seconds() -> None:

@@ -38,6 +38,18 @@ def test_an_entry_makes_path_headers_and_body() -> None:
     assert made.headers(0) == {"X-Key": "k-u1", "Content-Type": "application/json"}
 
 
+def test_a_requests_id_is_the_same_in_all_of_its_places() -> None:
+    entry = WorkloadEntry(
+        name="e", method="POST", path="/e/{request_id}", headers={"Idempotency-Key": "k-{request_id}"},
+        body='{"n":"{user_id}{request_id}"}',
+    )  # fmt: skip
+    made = EntryRequests(entry, COLUMNS, {})
+    assert (made.names_id, made.path(0, "7"), made.body(1, "7")) == (True, "/e/7", '{"n":"u27"}')
+    assert made.headers(0, "7")["Idempotency-Key"] == "k-7"
+    assert entry.columns == ("user_id",)
+    assert not EntryRequests(WorkloadEntry(name="e", path="/{user_id}"), COLUMNS, {}).names_id
+
+
 def test_a_secret_that_is_not_set_is_named() -> None:
     entry = WorkloadEntry(name="e", path="/e", headers={"Authorization": "Bearer ${TOKEN}"})
     with pytest.raises(SwarmError, match="export TOKEN before the run"):

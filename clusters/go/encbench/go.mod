@@ -1,7 +1,7 @@
 // A module of its own, so that the service does not depend on the encoders it was measured against.
 module twinload/wallet/encbench
 
-go 1.24
+go 1.26.0
 
 require (
 	github.com/bytedance/sonic v1.15.5 // a JSON encoder, JIT-compiled
@@ -16,7 +16,7 @@ require (
 	github.com/klauspost/cpuid/v2 v2.2.9 // indirect
 	github.com/twitchyliquid64/golang-asm v0.15.1 // indirect
 	golang.org/x/arch v0.0.0-20210923205945-b76863e36670 // indirect
-	golang.org/x/sys v0.22.0 // indirect
+	golang.org/x/sys v0.48.0 // indirect
 )
 
 replace twinload/wallet => ../

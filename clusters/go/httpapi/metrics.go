@@ -7,6 +7,8 @@ import (
 	"strings"
 	"sync/atomic"
 	"syscall"
+
+	"twinload/wallet"
 )
 
 // statuses are all status codes the service answers with.
@@ -46,6 +48,23 @@ func (m *metrics) append(dst []byte) ([]byte, error) {
 		}
 	}
 	return dst, nil
+}
+
+// appendStore writes what an operator watches of the store.
+func appendStore(dst []byte, bank *wallet.Bank) []byte {
+	followed, lost := 0, 0
+	switch bank.Store() {
+	case wallet.StoreFollowed:
+		followed = 1
+	case wallet.StoreLost:
+		lost = 1
+	}
+	return fmt.Appendf(dst, "# HELP wallet_store_followed Whether the store answers and its writes are seen here.\n"+
+		"# TYPE wallet_store_followed gauge\nwallet_store_followed %d\n"+
+		"# HELP wallet_store_lost Whether the store has lost writes that were seen here.\n"+
+		"# TYPE wallet_store_lost gauge\nwallet_store_lost %d\n"+
+		"# HELP wallet_ledger_as_of The highest sequence number seen.\n"+
+		"# TYPE wallet_ledger_as_of gauge\nwallet_ledger_as_of %d\n", followed, lost, bank.AsOf())
 }
 
 // usage is what the process has used.

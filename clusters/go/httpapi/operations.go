@@ -8,11 +8,18 @@ import (
 	"runtime/pprof"
 	"strconv"
 	"time"
+
+	"twinload/wallet"
 )
 
+// readyz says whether requests should come here. An instance whose store is gone answers reads as
+// well as before; one whose store has lost what it knows would part from the others.
 func (s *Server) readyz(c *call) *fault {
 	if c.bank == nil {
 		return &fault{slug: slugNotReady}
+	}
+	if c.bank.Store() == wallet.StoreLost {
+		return &fault{slug: slugStoreLost}
 	}
 	c.body = append(c.body, `{"status":"ready"}`...)
 	return nil
@@ -24,7 +31,8 @@ func (s *Server) version(c *call) *fault {
 	c.body = strconv.AppendQuote(c.body, build())
 	c.body = append(c.body, `,"runtime":`...)
 	c.body = strconv.AppendQuote(c.body, runtime.Version())
-	c.body = append(c.body, `,"store":"none"`...)
+	c.body = append(c.body, `,"store":`...)
+	c.body = strconv.AppendQuote(c.body, string(s.store))
 	if c.bank == nil {
 		c.body = append(c.body, `,"users":null,"entries":null`...)
 	} else {
@@ -59,6 +67,9 @@ func (s *Server) exposition(c *call) *fault {
 	body, err := s.metrics.append(c.body)
 	if err != nil {
 		return s.internal(c, err)
+	}
+	if c.bank != nil && s.store != NoStore {
+		body = appendStore(body, c.bank)
 	}
 	c.body, c.answer.contentType = body, typeMetrics
 	return nil

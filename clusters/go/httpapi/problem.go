@@ -24,6 +24,8 @@ const (
 	slugCorrupt         = "ledger-corrupt"
 	slugProfileBusy     = "profile-busy"
 	slugSequenceOverrun = "ledger-full"
+	slugStoreGone       = "store-unavailable"
+	slugStoreLost       = "store-lost"
 )
 
 // problem is what all faults of a slug share. The details of bad parameters differ from fault to
@@ -56,6 +58,10 @@ func problemOf(slug string) problem {
 		return problem{http.StatusServiceUnavailable, "Not ready", "The ledger is not loaded yet."}
 	case slugProfileBusy:
 		return problem{http.StatusServiceUnavailable, "Profile busy", "A CPU profile is being taken already."}
+	case slugStoreGone:
+		return problem{http.StatusServiceUnavailable, "Store unavailable", "The store does not take the write now; send it again with the same key."}
+	case slugStoreLost:
+		return problem{http.StatusServiceUnavailable, "Store lost", "The store has lost writes that this instance has seen."}
 	case slugSequenceOverrun:
 		return problem{http.StatusInsufficientStorage, "Ledger full", "The ledger has no sequence number left."}
 	default:

@@ -24,6 +24,7 @@ const unreadBodyWait = 500 * time.Millisecond
 // Server answers requests. Until Ready is called it has no bank and answers no /v1 request.
 type Server struct {
 	serve   Serve
+	store   Store
 	logger  *slog.Logger
 	bank    atomic.Pointer[wallet.Bank]
 	metrics metrics
@@ -32,9 +33,18 @@ type Server struct {
 
 var _ http.Handler = (*Server)(nil)
 
+// Store is the kind of store that writes are shared in, as /version tells it.
+type Store string
+
+// The kinds of store.
+const (
+	NoStore    Store = "none"
+	RedisStore Store = "redis"
+)
+
 // NewServer returns a server that is not ready.
-func NewServer(serve Serve, logger *slog.Logger) *Server {
-	return &Server{serve: serve, logger: logger, buffers: sync.Pool{New: func() any { return new(buffers) }}}
+func NewServer(serve Serve, store Store, logger *slog.Logger) *Server {
+	return &Server{serve: serve, store: store, logger: logger, buffers: sync.Pool{New: func() any { return new(buffers) }}}
 }
 
 // Ready gives the server its bank; from now on it answers every endpoint.

@@ -36,7 +36,7 @@ func newBank(t testing.TB) *wallet.Bank {
 
 func newServer(t testing.TB, serve Serve) *Server {
 	t.Helper()
-	s := NewServer(serve, slog.New(slog.DiscardHandler))
+	s := NewServer(serve, NoStore, slog.New(slog.DiscardHandler))
 	s.Ready(newBank(t))
 	return s
 }
@@ -160,7 +160,7 @@ func TestAHotInstanceServesOnlyTheHotEndpoints(t *testing.T) {
 }
 
 func TestOnlyOperationsAnswerBeforeTheLedgerIsLoaded(t *testing.T) {
-	s := NewServer(ServeAll, slog.New(slog.DiscardHandler))
+	s := NewServer(ServeAll, NoStore, slog.New(slog.DiscardHandler))
 	for target, want := range map[string]int{
 		"/healthz": 200, "/version": 200, "/fib?n=3": 200, "/nothing": 404,
 		"/readyz": 503, "/v1/users/ann/balance": 503, "/v1/nothing": 503,
@@ -183,7 +183,7 @@ func TestACorruptUserAnswersAProblem(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	s := NewServer(ServeAll, slog.New(slog.DiscardHandler))
+	s := NewServer(ServeAll, NoStore, slog.New(slog.DiscardHandler))
 	s.Ready(wallet.NewBank(ledger, memory.NewJournal(ledger.Mark()), time.Now))
 	want := fmt.Sprintf(problemText, "ledger-corrupt", "Ledger corrupt", 500, "The ledger of this user breaks its rules.", "")
 	if w := ask(s, "GET", "/v1/users/ann/balance", ""); w.Code != 500 || w.Body.String() != want {

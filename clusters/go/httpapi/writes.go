@@ -167,6 +167,10 @@ func (s *Server) written(c *call, outcome wallet.Outcome, replayed bool, err err
 	switch {
 	case errors.Is(err, wallet.ErrKeyReused):
 		return &fault{slug: slugKeyReused}
+	case errors.Is(err, wallet.ErrStoreLost):
+		return &fault{slug: slugStoreLost}
+	case errors.Is(err, wallet.ErrStoreUnavailable):
+		return &fault{slug: slugStoreGone}
 	case err != nil:
 		return s.internal(c, err)
 	}

@@ -13,12 +13,9 @@ import (
 // lock alone and takes the readers' lock only to append. Entries and outcomes are kept as long as
 // the process lives, so its memory grows with every write.
 type Journal struct {
+	written  *wallet.Written
 	writers  sync.Mutex
 	outcomes map[string]outcome // guarded by writers
-
-	readers sync.RWMutex // guards the rest; written only under writers too
-	rows    map[uint32]*wallet.Rows
-	mark    wallet.Mark
 }
 
 type outcome struct {
@@ -30,22 +27,14 @@ var _ wallet.Journal = (*Journal)(nil)
 
 // NewJournal returns an empty journal that goes on from the mark of the loaded ledger.
 func NewJournal(mark wallet.Mark) *Journal {
-	return &Journal{
-		outcomes: make(map[string]outcome),
-		rows:     make(map[uint32]*wallet.Rows),
-		mark:     mark,
-	}
+	return &Journal{written: wallet.NewWritten(mark), outcomes: make(map[string]outcome)}
 }
 
+// Store says that writes are kept nowhere else.
+func (j *Journal) Store() wallet.StoreState { return wallet.NoStore }
+
 // View returns the rows written for the user and the mark, both of one moment.
-func (j *Journal) View(user uint32) (wallet.Rows, wallet.Mark) {
-	j.readers.RLock()
-	defer j.readers.RUnlock()
-	if rows := j.rows[user]; rows != nil {
-		return *rows, j.mark
-	}
-	return wallet.Rows{}, j.mark
-}
+func (j *Journal) View(user uint32) (wallet.Rows, wallet.Mark) { return j.written.View(user) }
 
 // Write runs one write and remembers its outcome under the request's key.
 func (j *Journal) Write(request wallet.Request, payer uint32, decide wallet.Decide) (wallet.Outcome, bool, error) {
@@ -65,25 +54,9 @@ func (j *Journal) Write(request wallet.Request, payer uint32, decide wallet.Deci
 	result := wallet.Outcome{Refused: len(postings) == 0, Mark: mark}
 	if !result.Refused {
 		result.Seq, result.TimeMs = postings[0].Entry.Seq, postings[0].Entry.TimeMs
-		result.Mark = j.append(postings)
+		result.Mark = j.written.Append(postings)
 	}
 	// The key is a piece of the request's memory; the copy keeps the rest of it from living on.
 	j.outcomes[strings.Clone(request.Key)] = outcome{request.Digest, result}
 	return result, false, nil
-}
-
-// append makes all postings visible at one moment and returns the new mark.
-func (j *Journal) append(postings []wallet.Posting) wallet.Mark {
-	j.readers.Lock()
-	defer j.readers.Unlock()
-	for _, p := range postings {
-		rows := j.rows[p.User]
-		if rows == nil {
-			rows = new(wallet.Rows)
-			j.rows[p.User] = rows
-		}
-		rows.Append(p.Entry)
-		j.mark = wallet.Mark{Seq: p.Entry.Seq, TimeMs: p.Entry.TimeMs}
-	}
-	return j.mark
 }

@@ -71,6 +71,18 @@ pub struct Columns {
     pub reference: Vec<u32>,
 }
 
+/// One entry of one user's ledger.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[expect(missing_docs, reason = "the columns tell")]
+pub struct Entry {
+    pub seq: u32,
+    pub time_ms: i64,
+    pub kind: u8,
+    pub amount: u32,
+    pub party: u32,
+    pub reference: u32,
+}
+
 /// The entries of one user in order; all slices have one length.
 #[derive(Debug, Clone, Copy)]
 pub struct Rows<'a> {

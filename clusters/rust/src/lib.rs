@@ -10,9 +10,10 @@
 //! statistics  buckets, tops and quantiles        (pure: rows in, Statistics out)
 //! encode      both as JSON bytes
 //! ledger npy users   what was loaded             (columns, validated once)
+//! store       what was written since             (a Redis stream, followed; only with --store)
 //! ```
 //!
-//! Errors: [`ledger::LoadError`] ends the process, [`problem::Problem`] is an answer, [`fold::CorruptLedger`] becomes one.
+//! Errors: [`ledger::LoadError`] and [`store::StoreError`] end the process, [`problem::Problem`] is an answer, [`fold::CorruptLedger`] becomes one.
 
 pub mod check;
 pub mod encode;
@@ -32,4 +33,5 @@ pub mod route;
 pub mod server;
 pub mod service;
 pub mod statistics;
+pub mod store;
 pub mod users;

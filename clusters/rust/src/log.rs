@@ -1,12 +1,22 @@
-//! Structured lines on stderr: one JSON object each, for start, readiness and end; none per request.
+//! Structured lines on stderr: one JSON object each, for start, readiness, end and the store; none per request.
 
 use std::io::Write as _;
 use std::time::{SystemTime, UNIX_EPOCH};
 
-/// Writes one line. A stderr that is gone is no reason to stop serving.
+/// Writes a line about something that goes as it should.
 pub fn info(message: &str, fields: &[(&str, &str)]) {
+    line("INFO", message, fields);
+}
+
+/// Writes a line about something that an operator should look at.
+pub fn warn(message: &str, fields: &[(&str, &str)]) {
+    line("WARN", message, fields);
+}
+
+/// Writes one line. A stderr that is gone is no reason to stop serving.
+fn line(level: &str, message: &str, fields: &[(&str, &str)]) {
     let unix_ms = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_millis());
-    let mut line = format!("{{\"time_ms\":{unix_ms},\"level\":\"INFO\",\"msg\":{}", quoted(message));
+    let mut line = format!("{{\"time_ms\":{unix_ms},\"level\":\"{level}\",\"msg\":{}", quoted(message));
     for (name, value) in fields {
         line.push_str(&format!(",{}:{}", quoted(name), quoted(value)));
     }

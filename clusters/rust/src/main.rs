@@ -32,7 +32,7 @@ fn run() -> anyhow::Result<()> {
 }
 
 async fn serve(options: Options) -> anyhow::Result<()> {
-    let service = Arc::new(Service::new());
+    let service = Arc::new(Service::with_store(options.store.is_some()));
     let server = Server::bind(options.listen, options.workers, service)?;
     writeln!(std::io::stdout(), "listening {}", server.address())?;
     let address = server.address().to_string();
@@ -40,10 +40,11 @@ async fn serve(options: Options) -> anyhow::Result<()> {
         "listening",
         &[("name", &options.name), ("address", &address), ("workers", &options.workers.to_string())],
     );
+    let name = options.name.clone();
     server
-        .run(options.data, |ledger| {
+        .run(options.data, options.store, move |ledger| {
             let (users, entries) = (ledger.users().len().to_string(), ledger.entries().to_string());
-            log::info("ready", &[("name", &options.name), ("users", &users), ("entries", &entries)]);
+            log::info("ready", &[("name", &name), ("users", &users), ("entries", &entries)]);
         })
         .await?;
     log::info("stopped", &[("name", &options.name)]);

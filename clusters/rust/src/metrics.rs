@@ -6,6 +6,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use rustix::time::{ClockId, clock_gettime};
 
 use crate::route::Endpoint;
+use crate::store::{Live, State};
 
 /// The statuses that this service answers with.
 const STATUSES: [u16; 7] = [200, 400, 404, 405, 413, 500, 503];
@@ -26,9 +27,9 @@ impl Metrics {
         self.answers[endpoint as usize][column].fetch_add(1, Ordering::Relaxed);
     }
 
-    /// The text of `/metrics`. CPU and memory are left out where the system does not tell them.
+    /// The text of `/metrics`, with a store also how the instance stands to it. CPU and memory are left out where the system does not tell them.
     #[must_use]
-    pub fn text(&self) -> String {
+    pub fn text(&self, live: Option<&Live>) -> String {
         let cpu = clock_gettime(ClockId::ProcessCPUTime);
         let mut text = String::from(
             "# HELP process_cpu_seconds_total User and system CPU time of this process.\n\
@@ -54,7 +55,31 @@ impl Metrics {
                 }
             }
         }
+        if let Some(live) = live {
+            write_store(&mut text, live);
+        }
         text
+    }
+}
+
+/// What an operator watches of the store.
+fn write_store(text: &mut String, live: &Live) {
+    let state = live.state();
+    let gauges = [
+        (
+            "wallet_store_followed",
+            "Whether the store answers and its writes are seen here.",
+            u32::from(state == State::Followed),
+        ),
+        (
+            "wallet_store_lost",
+            "Whether the store has lost writes that were seen here.",
+            u32::from(state == State::Lost),
+        ),
+        ("wallet_ledger_as_of", "The highest sequence number seen.", live.mark().seq),
+    ];
+    for (name, help, value) in gauges {
+        write!(text, "# HELP {name} {help}\n# TYPE {name} gauge\n{name} {value}\n").expect("a String takes everything");
     }
 }
 
@@ -75,7 +100,7 @@ mod tests {
         metrics.count(Endpoint::Balance, 200);
         metrics.count(Endpoint::Balance, 200);
         metrics.count(Endpoint::None, 404);
-        let text = metrics.text();
+        let text = metrics.text(None);
         assert!(text.contains("\nwallet_requests_total{endpoint=\"balance\",code=\"200\"} 2\n"));
         assert!(text.contains("\nwallet_requests_total{endpoint=\"none\",code=\"404\"} 1\n"));
         assert!(!text.contains("endpoint=\"fib\""));
@@ -83,7 +108,7 @@ mod tests {
 
     #[test]
     fn the_process_tells_its_cpu_and_memory() {
-        let text = Metrics::default().text();
+        let text = Metrics::default().text(None);
         let value = |name: &str| -> f64 {
             let line = text.lines().find(|line| line.starts_with(&format!("{name} "))).expect("the metric");
             line[name.len() + 1..].parse().expect("a number")

@@ -6,6 +6,8 @@ use std::path::PathBuf;
 
 use lexopt::prelude::*;
 
+use crate::store::StoreAddress;
+
 /// More workers than this are refused, as the server would.
 const WORKERS_MAX: usize = 512;
 
@@ -13,7 +15,7 @@ const WORKERS_MAX: usize = 512;
 pub const HELP: &str = "\
 Serve balance, statistics and fib from a ledger loaded at start.
 
-Usage: wallet-rust --data DIR [--listen ADDR] [--name NAME] [--workers N] [--serve hot]
+Usage: wallet-rust --data DIR [--listen ADDR] [--name NAME] [--workers N] [--serve hot] [--store URL]
        wallet-rust --check URL
 
   --data DIR      folder with userpool.csv and ledger/
@@ -21,6 +23,7 @@ Usage: wallet-rust --data DIR [--listen ADDR] [--name NAME] [--workers N] [--ser
   --name NAME     this instance's name in logs [rust]
   --workers N     threads that answer requests, 1 to 512 [WORKERS, else 1]
   --serve hot     which endpoints; this twin has the hot ones alone
+  --store URL     where writes are shared: none or redis://HOST:PORT[/DB] [none]
   --check URL     serve nothing: ask an instance once whether it is ready, and say so by the exit code
 
 Examples:
@@ -39,6 +42,8 @@ pub struct Options {
     pub name: String,
     /// Threads that answer requests, 1 to 512.
     pub workers: usize,
+    /// Where writes are shared; without it the ledger stays as it was loaded.
+    pub store: Option<StoreAddress>,
 }
 
 /// What the command line asks for.
@@ -67,7 +72,7 @@ impl Command {
         workers_env: Option<OsString>,
     ) -> Result<Self, OptionsError> {
         let mut listen = "127.0.0.1:8081".to_owned();
-        let (mut data, mut name, mut workers) = (None, "rust".to_owned(), None);
+        let (mut data, mut name, mut workers, mut store) = (None, "rust".to_owned(), None, None);
         let mut parser = lexopt::Parser::from_args(arguments);
         while let Some(argument) = parser.next().map_err(flag_fault)? {
             match argument {
@@ -76,6 +81,7 @@ impl Command {
                 Long("name") => name = text(&mut parser)?,
                 Long("workers") => workers = Some(text(&mut parser)?),
                 Long("serve") => serve_hot(&text(&mut parser)?)?,
+                Long("store") => store = parse_store(text(&mut parser)?)?,
                 Long("check") => return Ok(Self::Check(text(&mut parser)?)),
                 Short('h') | Long("help") => return Ok(Self::Help),
                 other => return Err(flag_fault(other.unexpected())),
@@ -91,6 +97,7 @@ impl Command {
             })?,
             name,
             workers: workers.map_or(Ok(1), |value| parse_workers(&value))?,
+            store,
         }))
     }
 }
@@ -110,6 +117,15 @@ fn serve_hot(value: &str) -> Result<(), OptionsError> {
     Err(OptionsError(format!("--serve {value:?} is not to be had here; give hot, or start the Go twin for the rest")))
 }
 
+fn parse_store(value: String) -> Result<Option<StoreAddress>, OptionsError> {
+    if value == "none" {
+        return Ok(None);
+    }
+    // The value may hold a password.
+    let address = StoreAddress::try_from(value);
+    address.map(Some).map_err(|fault| OptionsError(format!("--store: {fault}; give such a one, or none")))
+}
+
 fn parse_workers(value: &str) -> Result<usize, OptionsError> {
     value.parse().ok().filter(|workers| (1..=WORKERS_MAX).contains(workers)).ok_or_else(|| {
         OptionsError(format!("--workers (or WORKERS) {value:?} is no number of threads; give 1 to {WORKERS_MAX}"))
@@ -127,14 +143,20 @@ mod tests {
 
     #[test]
     fn every_flag_is_read() {
-        let line = "--listen 127.0.0.1:0 --data d --serve hot --name rust-2 --workers=3";
+        let line = "--listen 127.0.0.1:0 --data d --serve hot --name rust-2 --workers=3 --store redis://127.0.0.1:6379";
         let wanted = Options {
             listen: "127.0.0.1:0".parse().expect("an address"),
             data: "d".into(),
             name: "rust-2".to_owned(),
             workers: 3,
+            store: Some(StoreAddress::try_from("redis://127.0.0.1:6379".to_owned()).expect("an address")),
         };
         assert_eq!(parse(line, Some("7")), Ok(Command::Serve(wanted)));
+    }
+
+    #[test]
+    fn no_store_is_the_same_as_the_store_none() {
+        assert_eq!(parse("--data d", None), parse("--data d --store none", None));
     }
 
     #[test]
@@ -156,6 +178,7 @@ mod tests {
             ("--data d --serve all", "--serve \"all\""),
             ("--data d --workers 0", "\"0\""),
             ("--data d --workers 513", "\"513\""),
+            ("--data d --store 127.0.0.1:6379", "--store"),
             ("--data d --port 1", "--port"),
             ("extra", "extra"),
         ] {

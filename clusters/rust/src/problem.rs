@@ -34,6 +34,10 @@ impl Problem {
     pub const LEDGER_CORRUPT: Self =
         Self::new("ledger-corrupt", 500, "Ledger corrupt", "The ledger of this user breaks its rules.");
 
+    /// The store has lost events that were applied.
+    pub const STORE_LOST: Self =
+        Self::new("store-lost", 503, "Store lost", "The store has lost writes that this instance has seen.");
+
     const fn new(slug: &'static str, status: u16, title: &'static str, detail: &'static str) -> Self {
         Self { slug, status, title, detail, parameter: None }
     }

@@ -7,7 +7,7 @@
 //! SIGTERM and SIGINT: the listener closes, idle connections close, requests in flight are answered for at most
 //! ten seconds, then [`Server::run`] returns.
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::rc::Rc;
@@ -22,7 +22,8 @@ use actix_web::{App, HttpResponse, HttpServer, rt};
 
 use crate::fib::fib;
 use crate::ledger::{Ledger, LoadError};
-use crate::service::{self, Head, Reply, Request, Scratch, Service};
+use crate::service::{self, Books, Head, Reply, Request, Scratch, Service};
+use crate::store::{Follower, Live, StoreAddress, StoreError};
 
 const LEDGER_AS_OF: HeaderName = HeaderName::from_static("ledger-as-of");
 
@@ -55,6 +56,9 @@ pub enum ServerError {
     /// The ledger cannot be served.
     #[error(transparent)]
     Load(#[from] LoadError),
+    /// The store cannot be followed.
+    #[error(transparent)]
+    Store(#[from] StoreError),
 }
 
 /// A server whose port is open and which has not answered yet.
@@ -103,26 +107,56 @@ impl Server {
         self.running.handle()
     }
 
-    /// Answers requests until a signal, while another thread reads the ledger; `ready` is called once it is there.
+    /// Answers requests until a signal, while another thread reads the ledger; `ready` is called once it is there and,
+    /// with a store, all that this holds is applied. The store is followed until the end.
     ///
     /// # Errors
-    /// When the ledger cannot be loaded or the sockets break down.
-    pub async fn run(self, data: PathBuf, ready: impl FnOnce(&Ledger)) -> Result<(), ServerError> {
+    /// When the ledger cannot be loaded, the store is not this ledger's, or the sockets break down.
+    pub async fn run(
+        self,
+        data: PathBuf,
+        store: Option<StoreAddress>,
+        ready: impl FnOnce(&Ledger) + 'static,
+    ) -> Result<(), ServerError> {
         let handle = self.running.handle();
         let serving = rt::spawn(self.running);
-        let loaded = rt::task::spawn_blocking(move || Ledger::load(&data)).await.map_err(std::io::Error::other)?;
-        match loaded {
-            Ok(ledger) => {
-                ready(&ledger);
-                self.service.set_ledger(ledger);
-                Ok(serving.await.map_err(std::io::Error::other)??)
-            }
-            Err(fault) => {
+        let fault = Rc::new(Cell::new(None));
+        let found = Rc::clone(&fault);
+        let keeping = rt::spawn(async move {
+            if let Err(unusable) = keep_books(&self.service, data, store, ready).await {
+                found.set(Some(unusable));
                 handle.stop(false).await;
-                Err(fault.into())
             }
+        });
+        let served = serving.await.map_err(std::io::Error::other)?;
+        keeping.abort();
+        match fault.take() {
+            Some(unusable) => Err(unusable),
+            None => Ok(served?),
         }
     }
+}
+
+/// Loads the ledger, makes the service ready, and follows the store where there is one.
+async fn keep_books(
+    service: &Service,
+    data: PathBuf,
+    store: Option<StoreAddress>,
+    ready: impl FnOnce(&Ledger),
+) -> Result<(), ServerError> {
+    let loaded = rt::task::spawn_blocking(move || Ledger::load(&data)).await.map_err(std::io::Error::other)?;
+    let ledger = Arc::new(loaded?);
+    let Some(address) = store else {
+        ready(&ledger);
+        service.set_books(Books { ledger, live: None });
+        return Ok(());
+    };
+    let live = Arc::new(Live::new(&ledger));
+    let follower = Follower::begin(address, Arc::clone(&ledger), Arc::clone(&live)).await?;
+    ready(&ledger);
+    service.set_books(Books { ledger, live: Some(live) });
+    follower.follow().await;
+    Ok(())
 }
 
 type Answered = Result<ServiceResponse, actix_web::Error>;

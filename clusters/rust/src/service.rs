@@ -2,18 +2,19 @@
 //!
 //! Length (413), readiness (503), path (404), method (405), query (400), user (404), then the work.
 
-use std::sync::OnceLock;
+use std::sync::{Arc, OnceLock};
 
 use crate::encode;
 use crate::fib::{INLINE_MAX_N, fib};
 use crate::fold::{CorruptLedger, FoldScratch};
 use crate::json::Json;
-use crate::ledger::Ledger;
+use crate::ledger::{Ledger, Rows};
 use crate::metrics::Metrics;
 use crate::problem::Problem;
 use crate::query::{self, Period};
 use crate::route::Route;
 use crate::statistics::StatisticsScratch;
+use crate::store::{Live, State};
 
 /// A request may declare at most this many bytes of body.
 pub const BODY_MAX_BYTES: u64 = 65_536;
@@ -80,10 +81,30 @@ impl Scratch {
     }
 }
 
-/// An instance: its ledger once that is loaded, and its counters. Shared by all workers.
+/// What is answered from: the ledger as loaded, and with a store what was written since.
+#[derive(Debug)]
+pub struct Books {
+    /// As loaded.
+    pub ledger: Arc<Ledger>,
+    /// Written since; `None` without a store.
+    pub live: Option<Arc<Live>>,
+}
+
+impl Books {
+    /// Shows a user's rows with `now` and as-of, all of one moment.
+    fn read<T>(&self, user: u32, look: impl FnOnce(Rows<'_>, i64, u32) -> T) -> T {
+        match &self.live {
+            None => look(self.ledger.rows(user), self.ledger.now_ms(), self.ledger.as_of()),
+            Some(live) => live.read(&self.ledger, user, |rows, mark| look(rows, mark.time_ms, mark.seq)),
+        }
+    }
+}
+
+/// An instance: its books once they are loaded, and its counters. Shared by all workers.
 #[derive(Debug, Default)]
 pub struct Service {
-    ledger: OnceLock<Ledger>,
+    books: OnceLock<Books>,
+    has_store: bool,
     metrics: Metrics,
 }
 
@@ -94,9 +115,20 @@ impl Service {
         Self::default()
     }
 
-    /// Makes the instance ready. A second ledger is dropped.
+    /// An instance that is not ready yet and will share its books with others.
+    #[must_use]
+    pub fn with_store(has_store: bool) -> Self {
+        Self { has_store, ..Self::default() }
+    }
+
+    /// Makes the instance ready without a store. A second ledger is dropped.
     pub fn set_ledger(&self, ledger: Ledger) {
-        let _ = self.ledger.set(ledger);
+        self.set_books(Books { ledger: Arc::new(ledger), live: None });
+    }
+
+    /// Makes the instance ready. Second books are dropped.
+    pub fn set_books(&self, books: Books) {
+        let _ = self.books.set(books);
     }
 
     /// Counters of this instance.
@@ -131,7 +163,7 @@ impl Service {
         if request.content_length > BODY_MAX_BYTES {
             return Err(Problem::BODY_TOO_LARGE);
         }
-        if request.path.starts_with("/v1/") && self.ledger.get().is_none() {
+        if request.path.starts_with("/v1/") && self.books.get().is_none() {
             return Err(Problem::NOT_READY);
         }
         if route == Route::None {
@@ -150,12 +182,16 @@ impl Service {
             },
             Route::Healthz => json.raw("{\"status\":\"ok\"}"),
             Route::Readyz => {
-                self.ledger.get().ok_or(Problem::NOT_READY)?;
+                let books = self.books.get().ok_or(Problem::NOT_READY)?;
+                // One whose store is gone answers as well as before; one whose store is lost would part from others.
+                if books.live.as_ref().is_some_and(|live| live.state() == State::Lost) {
+                    return Err(Problem::STORE_LOST);
+                }
                 json.raw("{\"status\":\"ready\"}");
             }
             Route::Version => self.version(json),
             Route::Metrics => {
-                json.raw(&self.metrics.text());
+                json.raw(&self.metrics.text(self.books.get().and_then(|books| books.live.as_deref())));
                 return Ok(Reply::Now(Head { content_type: "text/plain; version=0.0.4", ..Head::OK }));
             }
             Route::Profile => return Ok(Reply::Profile),
@@ -165,28 +201,33 @@ impl Service {
     }
 
     fn balance(&self, id: &str, scratch: &mut Scratch) -> Result<Reply, Problem> {
-        let ledger = self.ledger.get().ok_or(Problem::NOT_READY)?;
-        let user = ledger.users().find(id).ok_or(Problem::UNKNOWN_USER)?;
-        let rows = ledger.rows(user);
-        let balance = scratch.fold.fold(rows, ledger.now_ms()).map_err(|CorruptLedger| Problem::LEDGER_CORRUPT)?;
-        encode::balance(&mut scratch.json, id, &balance, rows);
-        Ok(about(ledger))
+        let books = self.books.get().ok_or(Problem::NOT_READY)?;
+        let user = books.ledger.users().find(id).ok_or(Problem::UNKNOWN_USER)?;
+        books.read(user, |rows, now_ms, as_of| {
+            let balance = scratch.fold.fold(rows, now_ms).map_err(|CorruptLedger| Problem::LEDGER_CORRUPT)?;
+            encode::balance(&mut scratch.json, id, &balance, rows);
+            Ok(about(as_of))
+        })
     }
 
     fn statistics(&self, id: &str, query: &str, scratch: &mut Scratch) -> Result<Reply, Problem> {
-        let ledger = self.ledger.get().ok_or(Problem::NOT_READY)?;
+        let books = self.books.get().ok_or(Problem::NOT_READY)?;
+        let users = books.ledger.users();
         let period = Period::parse(query)?;
-        let user = ledger.users().find(id).ok_or(Problem::UNKNOWN_USER)?;
-        let statistics = scratch.statistics.scan(ledger.rows(user), period, ledger.users());
-        encode::statistics(&mut scratch.json, id, period, &statistics, ledger.users());
-        Ok(about(ledger))
+        let user = users.find(id).ok_or(Problem::UNKNOWN_USER)?;
+        books.read(user, |rows, _, as_of| {
+            let statistics = scratch.statistics.scan(rows, period, users);
+            encode::statistics(&mut scratch.json, id, period, &statistics, users);
+            Ok(about(as_of))
+        })
     }
 
     fn version(&self, json: &mut Json) {
-        let (users, entries) = self.ledger.get().map_or((0, 0), |ledger| (ledger.users().len(), ledger.entries()));
+        let ledger = self.books.get().map(|books| &books.ledger);
+        let (users, entries) = ledger.map_or((0, 0), |ledger| (ledger.users().len(), ledger.entries()));
         json.raw("{\"service\":\"wallet\",\"twin\":\"rust\",\"build\":\"");
         json.raw(concat!(env!("CARGO_PKG_VERSION"), "\",\"runtime\":\"actix-web 4\""));
-        json.raw(",\"store\":\"none\"");
+        json.raw(if self.has_store { ",\"store\":\"redis\"" } else { ",\"store\":\"none\"" });
         json.member(",\"users\":", users);
         json.member(",\"entries\":", entries);
         json.raw(",\"serves\":[\"balance\",\"statistics\",\"fib\"]}");
@@ -201,8 +242,8 @@ impl Service {
     }
 }
 
-fn about(ledger: &Ledger) -> Reply {
-    Reply::Now(Head { as_of: Some(ledger.as_of()), ..Head::OK })
+fn about(as_of: u32) -> Reply {
+    Reply::Now(Head { as_of: Some(as_of), ..Head::OK })
 }
 
 fn write_fib(json: &mut Json, n: u32, value: u64) {

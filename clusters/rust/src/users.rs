@@ -50,6 +50,16 @@ impl Users {
         Self::parse(&text).map_err(|(line, fault)| UsersError::Line { path: path.to_path_buf(), line, fault })
     }
 
+    /// Users with these ids, in this order.
+    ///
+    /// # Errors
+    /// When an id is invalid or repeated.
+    pub fn of(ids: &[&str]) -> Result<Self, &'static str> {
+        let mut users = Self::default();
+        ids.iter().try_for_each(|id| users.add(id))?;
+        Ok(users)
+    }
+
     fn parse(text: &str) -> Result<Self, (usize, &'static str)> {
         let mut lines = text.lines();
         lines.next().ok_or((1, "the header is missing"))?;

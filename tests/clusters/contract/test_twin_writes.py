@@ -75,10 +75,12 @@ class Bank:
         return available
 
 
-@pytest.fixture
-def bank(start: Callable[..., Instance]) -> Bank:
+@pytest.fixture(params=["memory", "redis"])
+def bank(request: pytest.FixtureRequest, start: Callable[..., Instance]) -> Bank:
+    """The same twin with writes in its memory, and in a store."""
     ledger = moved(golden_ledger(), 36_525)
-    return Bank(start("go", ledger, "all").address, ledger)
+    url = request.getfixturevalue("store").url if request.param == "redis" else None
+    return Bank(start("go", ledger, "all", store=url).address, ledger)
 
 
 def success(document: str, as_of: int, *more: tuple[str, str]) -> Answer:

@@ -16,10 +16,13 @@ import (
 	"syscall"
 	"time"
 
+	"github.com/redis/go-redis/v9"
+
 	"twinload/wallet"
 	"twinload/wallet/datadir"
 	"twinload/wallet/httpapi"
 	"twinload/wallet/memory"
+	"twinload/wallet/redisstore"
 )
 
 // exitUsage is the exit code for flags, data or an address that cannot be used.
@@ -43,6 +46,7 @@ type config struct {
 	serve  httpapi.Serve
 	name   string
 	check  string
+	store  *redis.Options // nil without a store
 }
 
 // run serves until the context ends. It opens the listener, prints its address on stdout, loads the
@@ -64,13 +68,13 @@ func run(ctx context.Context, args []string, stdout io.Writer) error {
 		return fmt.Errorf("cannot listen on %q: %w; give a free address to --listen", c.listen, err)
 	}
 	fmt.Fprintln(stdout, "listening", listener.Addr())
-	server := httpapi.NewServer(c.serve, logger)
+	server := httpapi.NewServer(c.serve, c.storeKind(), logger)
 
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	loading := make(chan error, 1)
 	go func() {
-		if err := load(c.data, server, logger); err != nil {
+		if err := load(ctx, c, server, logger); err != nil {
 			loading <- err
 			cancel()
 		}
@@ -86,18 +90,42 @@ func run(ctx context.Context, args []string, stdout io.Writer) error {
 	return nil
 }
 
-// load reads the ledger and makes the server ready.
-func load(data string, server *httpapi.Server, logger *slog.Logger) error {
+// load reads the ledger, makes the server ready and, with a store, follows it until the context ends.
+func load(ctx context.Context, c config, server *httpapi.Server, logger *slog.Logger) error {
 	start := time.Now()
-	ledger, err := datadir.Load(data)
+	ledger, err := datadir.Load(c.data)
 	if err != nil {
 		return err
 	}
 	settleMemory()
-	bank := wallet.NewBank(ledger, memory.NewJournal(ledger.Mark()), time.Now)
+	if c.store == nil {
+		ready(server, wallet.NewBank(ledger, memory.NewJournal(ledger.Mark()), time.Now), start, logger)
+		return nil
+	}
+	redis.SetLogger(clientLog{logger})
+	journal, err := redisstore.Open(ctx, c.store, ledger, c.serve == httpapi.ServeAll, logger)
+	if err != nil {
+		if ctx.Err() != nil {
+			return nil // asked to stop while the store did not answer
+		}
+		return err
+	}
+	ready(server, wallet.NewBank(ledger, journal, time.Now), start, logger)
+	journal.Follow(ctx)
+	return journal.Close()
+}
+
+func ready(server *httpapi.Server, bank *wallet.Bank, start time.Time, logger *slog.Logger) {
 	server.Ready(bank)
-	logger.Info("ready", "users", ledger.Users().Len(), "entries", ledger.Len(), "load_s", time.Since(start).Seconds())
-	return nil
+	logger.Info("ready", "users", bank.Users().Len(), "entries", bank.Entries(), "as_of", bank.AsOf(),
+		"load_s", time.Since(start).Seconds())
+}
+
+// clientLog takes the lines that the Redis client would write to stderr in a form of its own.
+type clientLog struct{ logger *slog.Logger }
+
+func (l clientLog) Printf(_ context.Context, format string, values ...any) {
+	l.logger.Debug("redis client: " + fmt.Sprintf(format, values...))
 }
 
 // gcPercent is how far the heap grows between collections, unless GOGC says otherwise. The ledger's
@@ -116,15 +144,17 @@ func settleMemory() {
 // parseFlags returns a valid config. For -h it prints the usage on stdout and returns flag.ErrHelp.
 func parseFlags(args []string, stdout io.Writer) (config, error) {
 	var c config
-	var serve string
+	var serve, store string
 	flags := flag.NewFlagSet("wallet", flag.ContinueOnError)
 	flags.SetOutput(io.Discard)
 	flags.StringVar(&c.listen, "listen", "127.0.0.1:0", "address to listen on; port 0 takes a free one")
 	flags.StringVar(&c.data, "data", "", "directory with userpool.csv and ledger/ (required)")
 	flags.StringVar(&serve, "serve", string(httpapi.ServeAll), "endpoints to serve: hot or all")
 	flags.StringVar(&c.name, "name", "wallet-go", "name of this instance, in logs")
+	flags.StringVar(&store, "store", string(httpapi.NoStore), "where writes are shared: none or redis://HOST:PORT[/DB]")
 	flags.StringVar(&c.check, "check", "", "serve nothing: ask an instance's `URL` once whether it is ready, and say so by the exit code")
-	if err := flags.Parse(args); err != nil {
+	err := flags.Parse(args)
+	if err != nil {
 		if errors.Is(err, flag.ErrHelp) {
 			flags.SetOutput(stdout)
 			flags.Usage()
@@ -142,6 +172,19 @@ func parseFlags(args []string, stdout io.Writer) (config, error) {
 		return c, errors.New("--data is missing; give the directory with userpool.csv and ledger/")
 	case c.serve != httpapi.ServeHot && c.serve != httpapi.ServeAll:
 		return c, fmt.Errorf("--serve is %q; give hot or all", serve)
+	case store == string(httpapi.NoStore):
+		return c, nil
+	}
+	if c.store, err = redisstore.Address(store); err != nil {
+		// The value may hold a password.
+		return c, fmt.Errorf("--store: %w; give such a one, or none", err)
 	}
 	return c, nil
+}
+
+func (c config) storeKind() httpapi.Store {
+	if c.store == nil {
+		return httpapi.NoStore
+	}
+	return httpapi.RedisStore
 }

@@ -74,7 +74,7 @@ impl Instance {
                 let address = "127.0.0.1:0".parse().expect("an address");
                 let server = Server::bind(address, 2, service).map_err(|fault| fault.to_string())?;
                 tell.send((server.address(), server.handle())).expect("the test listens");
-                server.run(data, |_| ()).await.map_err(|fault| fault.to_string())
+                server.run(data, None, |_| ()).await.map_err(|fault| fault.to_string())
             })
         });
         let (address, handle) = told.recv_timeout(PATIENCE).expect("the port opens");

@@ -168,6 +168,7 @@ impl Options {
             coalesce_us: self.coalesce_us,
             io: self.io,
             seed: self.seed,
+            ids: self.seed,
             ..simple
         })
     }

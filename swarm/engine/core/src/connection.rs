@@ -51,13 +51,24 @@ pub struct Job {
     pub stage: u16,
     /// The phase of its intended start.
     pub phase: Phase,
+    /// Which of its thread's requests it is, from 0.
+    pub number: u64,
     /// Whether it was sent before, on a connection that turned out to be closed.
     pub again: bool,
 }
 
 impl Default for Job {
     fn default() -> Self {
-        Self { intended_ns: 0, user: 0, seat: NO_SEAT, endpoint: 0, stage: 0, phase: Phase::Measure, again: false }
+        Self {
+            intended_ns: 0,
+            user: 0,
+            seat: NO_SEAT,
+            endpoint: 0,
+            stage: 0,
+            phase: Phase::Measure,
+            number: 0,
+            again: false,
+        }
     }
 }
 

@@ -81,6 +81,8 @@ pub struct Plan {
     pub threads: u32,
     /// All that is random follows from this.
     pub seed: u64,
+    /// What the ids of its requests begin with, where a template asks for them; another for each run, or they repeat.
+    pub ids: u64,
     /// Receive coalescing: how many µs answers may lie in the kernel before the engine reads them, so that one wake-up
     /// serves many; 0 reads each at once. Above 0 an answer's end is the kernel's receive time, so that the wait is not
     /// counted as the server's. A closed-loop user without think time is slowed by up to this; disclose it.
@@ -131,6 +133,7 @@ impl Plan {
             limits: Limits::default(),
             threads: 1,
             seed: 1,
+            ids: 1,
             coalesce_us: 0,
             io: IoKind::Auto,
         }

@@ -1,6 +1,7 @@
 //! Requests from templates: compiled once per endpoint, filled per pool user into a reused buffer.
 //!
-//! `{column}` in path, header or body stands for the user's value in that column; other braces are literal. Values in
+//! `{column}` in path, header or body stands for the user's value in that column, and `{request_id}` for a text that no
+//! other request of the run has, the same wherever it stands in one request; other braces are literal. Values in
 //! the path are percent-encoded, all but letters, digits and `_.-~` (RFC 3986 section 2.3), as the Python side does.
 
 use std::collections::HashMap;
@@ -100,6 +101,32 @@ impl Columns {
     }
 }
 
+/// The place that a request's own id takes.
+pub const REQUEST_ID: &str = "request_id";
+
+/// Names one request among all of a run: 32 lower-case hexadecimal digits.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct RequestId {
+    /// What tells this plan's run from every other, [`crate::plan::Plan::ids`].
+    pub ids: u64,
+    /// The sending thread.
+    pub thread: u16,
+    /// Which of the thread's requests; 48 bits of it count.
+    pub number: u64,
+}
+
+impl RequestId {
+    /// How long an id is.
+    pub const BYTES: usize = 32;
+
+    fn append(self, out: &mut Vec<u8>) {
+        let Self { ids, thread, number } = self;
+        let value = u128::from(ids) << 64 | u128::from(thread) << 48 | u128::from(number & 0xFFFF_FFFF_FFFF);
+        let digit = |shift: usize| b"0123456789abcdef"[(value >> shift) as usize & 15];
+        out.extend((0..Self::BYTES).rev().map(|place| digit(4 * place)));
+    }
+}
+
 /// A request as the plan writes it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct RequestSpec {
@@ -155,6 +182,8 @@ pub enum TemplateError {
 enum Piece {
     Literal(Box<[u8]>),
     Column(Arc<Column>),
+    /// The request's own id.
+    Id,
     /// The target's address, different per instance.
     Host,
     /// The length of the body in decimal.
@@ -224,7 +253,7 @@ impl Request {
     ///
     /// # Panics
     /// When there is no such user.
-    pub fn render(&self, user: u32, host: &[u8], out: &mut Vec<u8>) {
+    pub fn render(&self, user: u32, id: RequestId, host: &[u8], out: &mut Vec<u8>) {
         out.clear();
         // What a fresh buffer takes at once, so that it does not grow step by step.
         out.reserve(self.literal_bytes + 256);
@@ -232,6 +261,7 @@ impl Request {
             match piece {
                 Piece::Literal(bytes) => out.extend_from_slice(bytes),
                 Piece::Column(column) => out.extend_from_slice(column.get(user)),
+                Piece::Id => id.append(out),
                 Piece::Host => out.extend_from_slice(host),
                 Piece::Length => out.extend_from_slice(itoa::Buffer::new().format(self.body_bytes(user)).as_bytes()),
             }
@@ -240,6 +270,7 @@ impl Request {
             match piece {
                 Piece::Literal(bytes) => out.extend_from_slice(bytes),
                 Piece::Column(column) => out.extend_from_slice(column.get(user)),
+                Piece::Id => id.append(out),
                 Piece::Host | Piece::Length => {}
             }
         }
@@ -249,6 +280,7 @@ impl Request {
         let length = |piece: &Piece| match piece {
             Piece::Literal(bytes) => bytes.len(),
             Piece::Column(column) => column.get(user).len(),
+            Piece::Id => RequestId::BYTES,
             Piece::Host | Piece::Length => 0,
         };
         self.body.iter().map(length).sum()
@@ -311,11 +343,15 @@ impl Pieces {
         while let Some((literal, name, after)) = next_place(rest) {
             checked(literal.as_bytes())?;
             self.literal(literal.as_bytes());
+            rest = after;
+            if name == REQUEST_ID {
+                self.push(Piece::Id);
+                continue;
+            }
             let column = columns.0.get(name).ok_or_else(|| no_column(name, text, columns))?;
             column.values().try_for_each(checked)?;
             let quoted = matches!(place, Use::Path);
             self.push(Piece::Column(if quoted { Arc::new(column.quoted()) } else { Arc::clone(column) }));
-            rest = after;
         }
         checked(rest.as_bytes())?;
         self.literal(rest.as_bytes());

@@ -52,6 +52,9 @@ pub struct Worker<I> {
     entries: Vec<Entry>,
     draw_entry: Alias,
     draw_user: Alias,
+    ids: u64,
+    /// How many requests were drawn.
+    drawn: u64,
     rng: Xoshiro256PlusPlus,
     stages: Vec<Placed>,
     /// When the first stage begins, or a later moment from which this worker takes over.
@@ -121,6 +124,8 @@ impl<I: Io> Worker<I> {
             entries,
             draw_entry: draw("endpoints", &weights)?,
             draw_user: draw("users", &plan.user_weights)?,
+            ids: plan.ids,
+            drawn: 0,
             begins_ns: stages.first().map_or(0, |stage| stage.starts_ns),
             begun: 0,
             busy: 0,
@@ -281,7 +286,9 @@ impl<I: Io> Worker<I> {
 
     fn drawn(&mut self) -> Job {
         let (endpoint, user) = (self.draw_entry.draw(&mut self.rng) as u16, self.draw_user.draw(&mut self.rng));
-        Job { endpoint, user, ..Job::default() }
+        let number = self.drawn;
+        self.drawn += 1;
+        Job { endpoint, user, number, ..Job::default() }
     }
 
     fn key(&self, job: &Job, at_ns: u64) -> Key {

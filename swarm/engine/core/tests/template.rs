@@ -1,6 +1,8 @@
 //! Requests as they stand on the wire, and those that are refused.
 
-use twinload_engine_core::template::{Columns, Request, RequestSpec};
+use std::collections::HashSet;
+
+use twinload_engine_core::template::{Columns, Request, RequestId, RequestSpec};
 
 fn columns() -> Columns {
     let mut columns = Columns::default();
@@ -10,8 +12,12 @@ fn columns() -> Columns {
 }
 
 fn rendered(spec: &RequestSpec, user: u32) -> String {
+    rendered_with(spec, user, RequestId::default())
+}
+
+fn rendered_with(spec: &RequestSpec, user: u32, id: RequestId) -> String {
     let mut out = b"left over".to_vec();
-    Request::compile(spec, &columns()).expect("a request").render(user, b"127.0.0.1:80", &mut out);
+    Request::compile(spec, &columns()).expect("a request").render(user, id, b"127.0.0.1:80", &mut out);
     String::from_utf8(out).expect("text")
 }
 
@@ -44,6 +50,36 @@ fn own_headers_are_filled_and_an_own_host_is_kept() {
     let headers = vec![("host".into(), "twin".into()), ("X-User".into(), "<{user_id}>".into())];
     let spec = RequestSpec { headers, ..RequestSpec::get("/") };
     assert_eq!(rendered(&spec, 0), "GET / HTTP/1.1\r\nhost: twin\r\nX-User: <u1>\r\n\r\n");
+}
+
+#[test]
+fn a_requests_id_is_the_same_in_all_of_its_places_and_is_measured() {
+    let spec = RequestSpec {
+        method: "POST".into(),
+        headers: vec![("Idempotency-Key".into(), "k-{request_id}".into())],
+        body: Some("{request_id}{user_id}".into()),
+        ..RequestSpec::get("/{request_id}")
+    };
+    let id = RequestId { ids: 0xA1, thread: 2, number: 0x3F };
+    let text = "00000000000000a1000200000000003f";
+    assert_eq!(
+        rendered_with(&spec, 0, id),
+        format!(
+            "POST /{text} HTTP/1.1\r\nHost: 127.0.0.1:80\r\nIdempotency-Key: k-{text}\r\n\
+             Content-Length: 34\r\n\r\n{text}u1"
+        )
+    );
+}
+
+#[test]
+fn no_two_requests_have_one_id() {
+    let spec = RequestSpec::get("/{request_id}");
+    let largest = RequestId { ids: u64::MAX, thread: u16::MAX, number: (1 << 48) - 1 };
+    assert!(rendered_with(&spec, 0, largest).starts_with(&format!("GET /{} HTTP", "f".repeat(32))));
+    let ids = (0..3).flat_map(|ids| (0..3).flat_map(move |thread| (0..70).map(move |number| (ids, thread, number))));
+    let seen: HashSet<String> =
+        ids.map(|(ids, thread, number)| rendered_with(&spec, 0, RequestId { ids, thread, number })).collect();
+    assert_eq!(seen.len(), 630);
 }
 
 #[test]

@@ -33,6 +33,7 @@ pub(crate) struct WirePlan {
     io: WireIo,
     threads: u32,
     seed: u64,
+    ids: u64,
 }
 
 #[derive(Debug, Deserialize)]
@@ -127,6 +128,7 @@ impl WirePlan {
             limits: Limits::default(),
             threads: self.threads,
             seed: self.seed,
+            ids: self.ids,
         })
     }
 }

@@ -8,6 +8,7 @@ use crate::io::{Io, Ready};
 use crate::plan::Target;
 use crate::stage::{Phase, SECOND_NS};
 use crate::tally::{Cause, Outcome};
+use crate::template::RequestId;
 
 use super::{STALE_NS, Worker};
 
@@ -234,7 +235,8 @@ impl<I: Io> Worker<I> {
         let entry = &self.entries[usize::from(job.endpoint)];
         let connection = &mut self.connections[slot as usize];
         let host = self.targets[usize::from(connection.instance)].host.as_bytes();
-        entry.request.render(job.user, host, &mut connection.wire);
+        let id = RequestId { ids: self.ids, thread: self.share.index as u16, number: job.number };
+        entry.request.render(job.user, id, host, &mut connection.wire);
         let now_ns = self.io.now_ns();
         connection.begin(job, entry.head_only, now_ns);
         self.checks.begin(slot, || entry.known_body(job.user));

@@ -1,6 +1,7 @@
 //! The loop in virtual time: what is sent when, what is counted, and how faults end.
 
 mod checks;
+mod ids;
 mod memory;
 mod sim;
 mod steering;

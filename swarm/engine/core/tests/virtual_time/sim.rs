@@ -37,6 +37,8 @@ pub(crate) struct Server {
     pub(crate) forgets_ns: Option<u64>,
     /// It closes every connection as soon as it is open.
     pub(crate) hangs_up: bool,
+    /// It keeps the requests' first lines.
+    pub(crate) keeps: bool,
 }
 
 impl Default for Server {
@@ -52,6 +54,7 @@ impl Default for Server {
             idle_ns: None,
             forgets_ns: None,
             hangs_up: false,
+            keeps: false,
         }
     }
 }
@@ -80,6 +83,7 @@ pub(crate) struct Sim {
     /// Time, slot, serial and what happens then.
     happenings: BinaryHeap<Reverse<(u64, u32, u32, Happening)>>,
     pub(crate) sent_ns: Vec<u64>,
+    kept: Vec<String>,
     pub(crate) opened: u32,
     /// When waiting ends although nothing happened, as it does when the engine is woken; in order.
     pub(crate) wakes_ns: VecDeque<u64>,
@@ -108,6 +112,9 @@ impl Io for Sim {
         assert!(bytes.ends_with(b"\r\n\r\n"), "whole requests alone are sent");
         let serial = self.wires[slot as usize].serial;
         self.sent_ns.push(self.now_ns);
+        if self.server.keeps {
+            self.kept.extend(String::from_utf8_lossy(bytes).lines().next().map(str::to_owned));
+        }
         let forgets_ns = self.server.forgets_ns.unwrap_or(u64::MAX);
         let wire = &mut self.wires[slot as usize];
         if wire.answered_ns.is_some_and(|at_ns| self.now_ns - at_ns >= forgets_ns) {
@@ -190,6 +197,8 @@ pub(crate) struct Run {
     pub(crate) lines: Vec<SecondLine>,
     pub(crate) seconds: Vec<(u64, Vitals)>,
     pub(crate) sent_ns: Vec<u64>,
+    /// The requests' first lines, of a server that keeps them.
+    pub(crate) kept: Vec<String>,
     pub(crate) opened: u32,
 }
 
@@ -237,6 +246,7 @@ pub(crate) fn worker(plan: &Plan, server: Server, starts_ns: u64) -> (Worker<Sim
         wires,
         happenings: BinaryHeap::new(),
         sent_ns: Vec::with_capacity(65_536),
+        kept: Vec::new(),
         opened: 0,
         wakes_ns: VecDeque::new(),
     };
@@ -266,5 +276,6 @@ pub(crate) fn run_on(mut worker: Worker<Sim>, control: &Control, mut commands: V
     }
     let told = control.drain();
     let (sent_ns, opened) = (std::mem::take(&mut worker.io().sent_ns), worker.io().opened);
-    Run { lines: told.lines, seconds: told.seconds, sent_ns, opened }
+    let kept = std::mem::take(&mut worker.io().kept);
+    Run { lines: told.lines, seconds: told.seconds, sent_ns, kept, opened }
 }
