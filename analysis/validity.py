@@ -24,7 +24,7 @@ too, which the generator's own CPU does not show. Where it has none to itself, t
 
 A stage past saturation (the twin at its limit) is valid: backlog and drops are what saturation looks like. A container
 that its CPU limit held back in half of its scheduling periods is at its limit, whatever its mean CPU: with quotas the
-last two rows do not apply to it. A probe is not judged.
+last two rows do not apply to it. Probes and rests are not judged.
 """
 
 from __future__ import annotations
@@ -37,6 +37,8 @@ from records.stage import Loop, StageLine
 
 __all__ = ["StageFigures", "carried", "figures_of", "judge", "measured_window", "past_saturation"]
 
+UNJUDGED: Final = frozenset({"probe", "rest"})
+"""Kinds of stages that no figure comes from."""
 GENERATOR_LIMIT_PERCENT: Final = 90.0
 STOLEN_LIMIT_RATIO: Final = 0.05
 CARRIED_RATIO: Final[dict[Loop, float]] = {"closed": 0.97, "open": 0.99}  # achieved ÷ offered, at least
@@ -44,13 +46,13 @@ _PLANNED_DEVIATIONS: Final = 5.0  # of a Poisson count: about one stage in three
 
 
 def judge(line: StageLine, figures: StageFigures) -> tuple[str, ...]:
-    """Return the reasons against a stage; () for a valid stage and for a probe, which is not judged.
+    """Return the reasons against a stage; () for a valid stage; probes and rests are not judged.
 
     Args:
         line: the stage as the swarm told it, its own reasons in `why`.
         figures: what its measured part achieved and cost.
     """
-    if line.stage.kind == "probe":
+    if line.stage.kind in UNJUDGED:
         return ()
     reasons = list(line.why)  # what the swarm itself has against it
     if not line.complete and not line.stage.live:  # a live stage ends when a person stops it

@@ -17,7 +17,7 @@ import msgspec
 
 from records.hdr import Sparse
 from records.plan import Plan
-from records.stage import Phase, Stage, StageKind
+from records.stage import Phase, Stage
 from swarm.targets import Route, Routes, SwarmError
 from swarm.templates import MIX, EntryRequests, Mix
 
@@ -65,10 +65,10 @@ class Endpoint(msgspec.Struct, frozen=True):
 
 
 class EngineStage(msgspec.Struct, frozen=True):
-    """One stage; exactly one of rate and users."""
+    """One stage; exactly one of rate and users. The engine knows two kinds: all that is no probe is measured."""
 
     id: int
-    kind: StageKind
+    kind: Literal["probe", "measure"]
     rate_rps: float | None
     users: int | None
     ramp_s: float
@@ -266,6 +266,5 @@ def _stage(stage: Stage, plan: Plan, share: Share, seats: int) -> EngineStage:
         rate_rps, users = live_load(stage, plan, seats)
     elif rate_rps is None:
         users = share.of_number(stage.users or 0)
-    return EngineStage(
-        stage.id, stage.kind, rate_rps, users, stage.ramp_s, float(stage.warmup_s), float(stage.measure_s)
-    )
+    kind: Literal["probe", "measure"] = "probe" if stage.kind == "probe" else "measure"
+    return EngineStage(stage.id, kind, rate_rps, users, stage.ramp_s, float(stage.warmup_s), float(stage.measure_s))

@@ -26,11 +26,9 @@ from records.event import EventKind
 from records.plan import Plan
 from records.stage import Stage, StageLine
 from swarm.capacity_pairs import CapacityPairs, Count, Enough
-from swarm.stages import Place, probe_stage, sweep_stages
+from swarm.stages import OVERHEAD_S, Place, probe_stage, sweep_stages
 
 Sweep = tuple[Stage, ...]
-OVERHEAD_S = 3.0
-"""A sweep beside its stages: up to 2 s until it begins on a whole second, then its drain and the last reports."""
 BEFORE_PAIRS = -1
 """`pair` and `block` of a probe stage: probes belong to none."""
 

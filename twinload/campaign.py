@@ -18,7 +18,7 @@ from dataclasses import dataclass, field, replace
 from typing import Final
 
 from analysis.capacity import enough
-from analysis.validity import figures_of, judge
+from analysis.validity import UNJUDGED, figures_of, judge
 from clusters import Clusters
 from monitor import Monitor
 from records.channel import Counted, Ready, StageDone, Sweep, SweepDone, ToCampaign, Told
@@ -201,7 +201,7 @@ class Campaign:
                 return
             figures = figures_of(line, self.usage, self.instances, self.plan, events=self.events)
             why = judge(line, figures)
-            judged = replace(line, valid=None if line.stage.kind == "probe" else not why, why=why)
+            judged = replace(line, valid=None if line.stage.kind in UNJUDGED else not why, why=why)
             self.writer.write(judged)
             self.judged[line.stage.id] = judged
             self.pending.pop(0)

@@ -14,7 +14,8 @@ from analysis.capacity import BlockCapacity, block_capacities, enough
 from benchmarks.truth.targets import Answered, Target
 from records.plan import Plan
 from records.stage import Stage, StageLine
-from swarm.schedule import OVERHEAD_S, Answers, Scope, campaign
+from swarm.schedule import Answers, Scope, campaign
+from swarm.stages import OVERHEAD_S
 from swarm.trials import Counts, Half, Trial
 
 CONNECTIONS = 64
@@ -89,7 +90,7 @@ class VirtualDriver:
         if stage.rate_rps is None:
             done = int(target.saturation_rps * self.rng.normal(1, 0.02) * stage.measure_s)
             return StageLine(0, "", stage, "virtual", 1, int(begun_s), None, done, done)
-        if stage.kind == "measure":  # the curve's stages leave no mark on the search
+        if stage.kind in ("measure", "rest"):  # the curve's stages leave no mark on the search
             count = int(stage.rate_rps * stage.measure_s)
             return StageLine(0, "", stage, "virtual", 1, int(begun_s), float(count), count, count, valid=True)
         run = target.run(self.rng, stage.rate_rps, stage.length_s, begun_s)

@@ -91,6 +91,9 @@ def test_a_probe_has_users_and_no_rate_and_a_closed_loop_too() -> None:
     plan = native_plan(engine={"connections": 10})
     (probe,) = told(plan, Share(0, 2), rate_rps=None, users=21, loop="closed")["stages"]
     assert (probe["kind"], probe["rate_rps"], probe["users"]) == ("probe", None, 11)
+    for kind in ("trial", "rest"):  # the engine knows none of these
+        (other,) = told(plan, Share(0, 2), rate_rps=0.0, kind=kind)["stages"]
+        assert (other["kind"], other["rate_rps"]) == ("measure", 0.0)
     (closed,) = told(plan, Share(1, 2), rate_rps=None, users=21, kind="measure", loop="closed")["stages"]
     assert (closed["kind"], closed["rate_rps"], closed["users"]) == ("measure", None, 10)
 
