@@ -166,6 +166,7 @@ class _Rows:
     requests: int = 0
     late: int = 0
     lost: int = 0
+    slow: int = 0
     offered: dict[int, float] = field(default_factory=dict)
     answered: dict[int, int] = field(default_factory=dict)
     late_at: dict[int, int] = field(default_factory=dict)
@@ -189,8 +190,9 @@ class TrialBook:
         at = second.second
         rows.answered[at] = rows.answered.get(at, 0) + second.done
         times = rows.times.setdefault(at, Histogram())
-        late = 0
+        late = slow = 0
         for count in second.status.values():
+            slow += late_of(count.service, self._slo.p99_ms)
             taken = count.service if count.latency is None else count.latency
             late += late_of(taken, self._slo.p99_ms)
             times.add(taken)
@@ -200,7 +202,13 @@ class TrialBook:
         if second.phase in ("measure", "drain"):
             rows.requests += second.done + second.dropped
             rows.late += late + second.dropped
+            rows.slow += slow
             rows.lost += second.failed + second.dropped
+
+    def is_slow_itself(self, line: StageLine) -> bool:
+        """Say whether more of a trial's answers than the SLO allows were late from their actual send on."""
+        rows = self._rows.get(line.stage.id)
+        return line.stage.kind == "trial" and rows is not None and rows.slow > LATE_LIMIT_RATIO * rows.requests
 
     def forget(self) -> None:
         """Forget the seconds that nobody asked for: of sweeps that are over."""

@@ -200,7 +200,7 @@ class Campaign:
             if patient and (not self.usage or self.usage[-1].t_ns < end_ns):
                 return
             figures = figures_of(line, self.usage, self.instances, self.plan, events=self.events)
-            why = judge(line, figures)
+            why = judge(line, figures, is_slow_itself=self.book.is_slow_itself(line))
             judged = replace(line, valid=None if line.stage.kind in UNJUDGED else not why, why=why)
             self.writer.write(judged)
             self.judged[line.stage.id] = judged
