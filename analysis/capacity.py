@@ -18,7 +18,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from analysis.crossing import crossing
-from analysis.intervals import LEAST_FOR_T, Interval, mean_interval
+from analysis.intervals import Interval, mean_interval
 from analysis.stopping import half_width, is_narrow, sequential_interval
 from records.plan import Plan, SloPlan
 from swarm.capacity_pairs import goal_of
@@ -213,25 +213,3 @@ def _exp(found: Interval, plan: Plan) -> Interval:
         half = math.hypot(found.hi - found.value, RESOLUTION * math.log1p(plan.search.capacity_width))
         lo, hi = found.value - half, found.value + half
     return Interval(math.exp(found.value), math.exp(lo), math.exp(hi), found.count, found.kind)
-
-
-def enough(trials: Sequence[Trial], plan: Plan) -> str | None:
-    """Say why the trials so far suffice: every endpoint's ratio of capacities is narrow enough; None when not.
-
-    An endpoint without a ratio in sight (neither twin was seen at its limit in three pairs) waits for nothing.
-    """
-    blocks = block_capacities(trials, plan)
-    narrow = []
-    for endpoint in dict.fromkeys(block.endpoint for block in blocks):
-        found = capacity_ratio(blocks, endpoint, plan)
-        pairs = len({block.pair for block in blocks})
-        if found is None and pairs >= LEAST_FOR_T:
-            continue
-        if found is None or found.interval.count < LEAST_FOR_T:
-            return None
-        interval = found.interval
-        if not found.narrow:
-            return None
-        narrow.append(f"{endpoint} {interval.value:.3f} ({interval.lo:.3f} to {interval.hi:.3f})")
-    percent = f"± {100 * plan.search.ratio_width:g} %"
-    return f"every ratio of capacities is within {percent}: {', '.join(narrow)}" if narrow else "no ratio is in sight"

@@ -38,7 +38,17 @@ MOST_DRIVEN = 2
 """So many times `Goal.most_trials` are driven at most, those that gave no evidence included."""
 
 Count = Callable[[StageLine], Counts]
-Enough = Callable[[Sequence[Trial]], str | None]
+
+
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """Whether enough is known, and in words what is, or what is not."""
+
+    is_enough: bool
+    text: str
+
+
+Enough = Callable[[Sequence[Trial]], Standing]
 
 
 @dataclass(slots=True)
@@ -52,7 +62,7 @@ class CapacityPairs:
         own_rps: rough limits by (twin, endpoint), where the searches begin; empty when no probe was driven.
         ids: gives the stages their ids.
         count: gives a finished stage's counts.
-        enough: says why the trials so far suffice, None when they do not.
+        enough: says whether the trials so far suffice.
         left_s: seconds that are left.
         tell: gets what happened, as text and figures.
     """
@@ -85,17 +95,16 @@ class CapacityPairs:
                     yield from self._search(place, planned if pair else ())
             if pair:
                 took_s.append(begun_s - self.left_s())
-            why = self.enough(tuple(self.trials))
-            if why is not None:
-                self.tell(f"{pair + 1} pairs: {why}", {"pairs": pair + 1})
+            standing, driven = self.enough(tuple(self.trials)), f"{pair + 1} pair{'s' if pair else ''}"
+            if standing.is_enough:
+                self.tell(f"{driven}: {standing.text}", {"pairs": pair + 1})
                 return
             next_s = statistics.fmean(took_s) if took_s else self._usual_s()
             if next_s > self.left_s():
                 limit_s = self.plan.search.time_limit_s
-                self.tell(
-                    f"{pair + 1} pairs: the time limit of {limit_s:g} s is reached (one takes {next_s:.0f} s more)",
-                    {"pairs": pair + 1, "pair_s": next_s},
-                )
+                up = f"the time limit of {limit_s:g} s is reached (one takes {next_s:.0f} s more)"
+                said = f"; {standing.text}" if standing.text else ""
+                self.tell(f"{driven}: {up}{said}", {"pairs": pair + 1, "pair_s": next_s})
                 return
 
     def _usual_s(self) -> float:
@@ -185,7 +194,7 @@ class CapacityPairs:
 
 def goal_of(plan: Plan, coarse: int = 1) -> Goal:
     """Return what the searches of a plan are to reach; `coarse` is how many steps apart the first trials are."""
-    return Goal(width_ratio=plan.search.capacity_width, coarse=coarse)
+    return Goal(width_ratio=plan.search.capacity_width, coarse=coarse, most_excess=plan.search.most_excess)
 
 
 def _middle(bounds: Bounds) -> float | None:

@@ -17,7 +17,7 @@ from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from typing import Final
 
-from analysis.capacity import enough
+from analysis.asked import LoadCost, load_costs, standing
 from analysis.validity import UNJUDGED, figures_of, judge
 from clusters import Clusters
 from monitor import Monitor
@@ -67,6 +67,7 @@ class Campaign:
     pending: list[StageLine] = field(default_factory=list)
     roll: Roll = field(default_factory=Roll)
     judged: dict[int, StageLine] = field(default_factory=dict)
+    costs: list[LoadCost] = field(default_factory=list)
     book: TrialBook = field(init=False)
 
     def __post_init__(self) -> None:
@@ -80,7 +81,7 @@ class Campaign:
         """
         self._rest()
         self.tell("counters", "the targets' counters before the load", figures=read_counters())
-        answers = Answers(self._counts, lambda trials: enough(trials, self.plan))
+        answers = Answers(self._counts, lambda trials: standing(trials, self.costs, self.plan))
         scope = Scope.of(self.plan)
         schedule = campaign(
             self.plan, scope, clock=time.monotonic, tell=self._note, answers=answers, is_gone=self._is_gone
@@ -204,6 +205,7 @@ class Campaign:
             judged = replace(line, valid=None if line.stage.kind in UNJUDGED else not why, why=why)
             self.writer.write(judged)
             self.judged[line.stage.id] = judged
+            self.costs += load_costs(judged, figures)
             self.pending.pop(0)
             self.progress.stage(judged, figures)
             if why:

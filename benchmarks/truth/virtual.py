@@ -10,10 +10,12 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from analysis.capacity import BlockCapacity, block_capacities, enough
+from analysis.asked import standing
+from analysis.capacity import BlockCapacity, block_capacities
 from benchmarks.truth.targets import Answered, Target
 from records.plan import Plan
 from records.stage import Stage, StageLine
+from swarm.capacity_pairs import Standing
 from swarm.schedule import Answers, Scope, campaign
 from swarm.stages import OVERHEAD_S
 from swarm.trials import Counts, Half, Trial
@@ -45,7 +47,7 @@ def make_plan(limit_ms: float, *, seed: int, time_limit_s: float, ratio_width: f
         "stages": {"kind": "probe", "fractions": [0.2, 0.5, 0.8], "warmup_s": 1, "measure_s": 2},
         "slo": {"p99_ms": limit_ms},
         "search": {"mode": "capacity", "seed": seed, "time_limit_s": time_limit_s, "ratio_width": ratio_width,
-                   "trial_s": trial_s},
+                   "trial_s": trial_s, "asked": ["capacity"]},
     }  # fmt: skip
     return Plan.model_validate(tree)
 
@@ -79,9 +81,9 @@ class VirtualDriver:
             lines = tuple(self.stage(stage) for stage in sweep)
             self.now_s += OVERHEAD_S
 
-    def _enough(self, trials: Sequence[Trial]) -> str | None:
+    def _enough(self, trials: Sequence[Trial]) -> Standing:
         self.trials = list(trials)
-        return enough(trials, self.plan)
+        return standing(trials, (), self.plan)
 
     def stage(self, stage: Stage) -> StageLine:
         """Drive one stage and return its line."""
