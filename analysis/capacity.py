@@ -19,7 +19,7 @@ from typing import Literal
 
 from analysis.crossing import crossing
 from analysis.intervals import Interval, mean_interval
-from analysis.stopping import half_width, is_narrow, sequential_interval
+from analysis.stopping import confidence, half_width, is_narrow, sequential_interval
 from records.plan import Plan, SloPlan
 from swarm.capacity_pairs import goal_of
 from swarm.search import Bounds, Goal, relevant_bounds
@@ -105,7 +105,11 @@ def capacity_of(blocks: Sequence[BlockCapacity], twin: str, endpoint: str, plan:
     """
     mine = tuple(b for b in blocks if (b.twin, b.endpoint) == (twin, endpoint))
     counted = [b for b in mine if b.counts]
-    found = mean_interval([math.log(b.value_rps) for b in counted if b.value_rps])
+    logs = [math.log(b.value_rps) for b in counted if b.value_rps]
+    found = mean_interval(logs)
+    if found is not None and found.kind == "t95":  # how many blocks there are was decided by what they showed
+        half = half_width(logs, confidence(len(logs)))
+        found = Interval(found.value, found.value - half, found.value + half, found.count, "t95")
     if found is None:
         return None
     at_least = any(b.at_least for b in mine)
@@ -131,7 +135,7 @@ def _pooled(blocks: Sequence[BlockCapacity], mean: Interval, plan: Plan) -> Inte
     count = len(blocks)
     left_out = [crossing(*_joined(near[:i] + near[i + 1 :])).log_rps for i in range(count)]
     pseudo = [count * at.log_rps - (count - 1) * other for other in left_out]
-    half = max(mean.hi - mean.value, half_width(pseudo, 0.95))
+    half = max(mean.hi - mean.value, half_width(pseudo, confidence(count)))
     return Interval(at.log_rps, at.log_rps - half, at.log_rps + half, count, "t95")
 
 

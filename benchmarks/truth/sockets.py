@@ -21,7 +21,7 @@ from benchmarks.truth import targets
 from records.run_folder import RunReader
 
 ENDPOINT = "known"
-_LATEST_S = 120.0  # beyond its time limit, for start, last stages and report
+_LATEST_S = 480.0  # beyond its time limit, on a busy machine: for start, the first pair and the report
 
 
 @dataclass(frozen=True, slots=True)
