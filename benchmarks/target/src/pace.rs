@@ -15,7 +15,7 @@ const SECOND_NS: f64 = 1e9;
 /// A server that falls does so while an arrival has to wait longer than this.
 const FALLS_BEHIND_NS: u64 = 10_000_000;
 /// How far requests may come ahead of the rate that they are limited to.
-const AHEAD_NS: u64 = 50_000_000;
+const AHEAD_NS: u64 = 10_000_000;
 
 /// How a request is answered.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
