@@ -65,6 +65,7 @@ bench: setup $(TARGET)  ## The quick form of each benchmark in turn: pool, monit
 	$(PY) -m benchmarks.monitor --containers || test $$? = 2  # 2: no engine answers, and it said so
 	$(PY) -m benchmarks.engine --rounds 3
 	$(PY) -m benchmarks.truth_virtual --repetitions 20 --targets D/D/1 M/M/1 "fails above"
+	$(PY) -m benchmarks.truth
 
 bench-engine: setup $(TARGET)  ## The engine against wrk, ab, FastHttpUser and others, under nine minutes
 	$(PY) -m benchmarks.engine
@@ -73,15 +74,16 @@ bench-containers: setup images  ## Processes beside containers, and the bridge b
 	$(PY) -m benchmarks.containers
 	$(PY) -m benchmarks.bridge || test $$? = 2  # 2: the engine has no bridge, or wrk is missing, and it said so
 
-bench-long: setup $(TARGET)  ## All benchmarks in full, about an hour
+bench-long: setup $(TARGET)  ## All benchmarks in full, four hours and more
 	$(PY) -m benchmarks.pool --rounds 15
 	$(PY) -m benchmarks.monitor --seconds 120
 	$(PY) -m benchmarks.monitor --containers --seconds 120 || test $$? = 2
 	@if docker version >/dev/null 2>&1; then $(MAKE) --no-print-directory bench-containers; \
 	  else echo "processes beside containers: not measured, no Docker engine answers"; fi
 	$(PY) -m benchmarks.engine --rounds 40 --window 3
-	$(PY) -m benchmarks.truth_virtual --repetitions 2000 --time-limit 2400 --jobs 2
+	$(PY) -m benchmarks.truth_virtual --repetitions 2000 --time-limit 2400 --jobs 2 --seed 300000
 	$(PY) -m benchmarks.truth_virtual --stopping --repetitions 4000
+	$(PY) -m benchmarks.truth --long
 
 clean:  ## Remove what was built or installed here (runs/ stays)
 	-@test ! -x .venv/bin/twinload || .venv/bin/twinload down -q

@@ -18,8 +18,8 @@ from dataclasses import dataclass
 from typing import Literal
 
 from analysis.crossing import crossing
-from analysis.intervals import LEAST_FOR_T, Interval, mean_interval
-from analysis.stopping import half_width, is_narrow, sequential_interval
+from analysis.intervals import Interval, mean_interval
+from analysis.stopping import confidence, half_width, is_narrow, sequential_interval
 from records.plan import Plan, SloPlan
 from swarm.capacity_pairs import goal_of
 from swarm.search import Bounds, Goal, relevant_bounds
@@ -29,8 +29,11 @@ SAME_RATE = 1e-9
 RESOLUTION = 1 / 8
 """No interval is narrower than this share of the width between bounds: what counting whole requests in whole seconds
 leaves open is alike in every block, so that a spread over blocks does not show it."""
-_NEAR = 0.06  # in the logarithm of the rate: further away the late share is no straight line
-_GENTLE = 0.2  # where the bad trials near the limit have larger late shares, it is sharp
+_LOOKS = 3
+_NEAR = 0.15  # in the logarithm of the rate: further away the late share is no straight line
+_NEAR_OF_SLOPE = 2.0  # … or, where lateness grows slower, than the rates over which it grows by e squared
+_SHARP = 2.0  # lateness that grows by more than e to this over a block's width has a limit, no slope
+_GENTLE = 0.35  # where the bad trials near the limit have larger late shares, it is sharp
 _OF_CHANCE = 1.5
 """A shortfall at the upper bound counts while it is within so many widths: above, the server fell, and gives less."""
 
@@ -97,12 +100,16 @@ def capacity_of(blocks: Sequence[BlockCapacity], twin: str, endpoint: str, plan:
     """Return a twin's capacity over its blocks; None when no block has one.
 
     The geometric mean of the blocks' capacities with a t interval. Where lateness grows gently with the rate (by less
-    than e over a block's width, and bad trials have few late requests) and there are three blocks: the crossing of all
+    than e² over a block's width, and bad trials have few late requests) and there are three blocks: the crossing of all
     their trials together, with the wider of two half-widths: that one's, and the crossing's jackknife over blocks.
     """
     mine = tuple(b for b in blocks if (b.twin, b.endpoint) == (twin, endpoint))
     counted = [b for b in mine if b.counts]
-    found = mean_interval([math.log(b.value_rps) for b in counted if b.value_rps])
+    logs = [math.log(b.value_rps) for b in counted if b.value_rps]
+    found = mean_interval(logs)
+    if found is not None and found.kind == "t95":  # how many blocks there are was decided by what they showed
+        half = half_width(logs, confidence(len(logs)))
+        found = Interval(found.value, found.value - half, found.value + half, found.count, "t95")
     if found is None:
         return None
     at_least = any(b.at_least for b in mine)
@@ -112,30 +119,33 @@ def capacity_of(blocks: Sequence[BlockCapacity], twin: str, endpoint: str, plan:
 
 
 def _pooled(blocks: Sequence[BlockCapacity], mean: Interval, plan: Plan) -> Interval:
-    """Return the crossing of all trials near the blocks' mean with its interval; the mean where the limit is sharp."""
-    near = [_near(block, mean.value, plan.slo) for block in blocks]
-    whole = _joined(near)
+    """Return the crossing of all trials near it with its interval; the blocks' mean where the limit is sharp."""
+    every = [_shares(block, plan.slo) for block in blocks]
+    log_rps, reach = mean.value, _NEAR
+    for _ in range(_LOOKS):  # the blocks' mean lies above a skewed crossing: look again around what was found
+        near = [[point for point in part if abs(point[0] - log_rps) <= reach] for part in every]
+        whole = _joined(near)
+        bad = sorted(share for share in whole[1] if share > LATE_LIMIT_RATIO)
+        if len(whole[0]) < 2 * len(blocks) or not bad or bad[len(bad) // 2] > _GENTLE:
+            return mean
+        at = crossing(*whole)
+        log_rps, reach = at.log_rps, max(_NEAR, _NEAR_OF_SLOPE / at.slope)
+    if at.slope * math.log1p(plan.search.capacity_width) >= _SHARP:
+        return mean
     count = len(blocks)
-    bad = sorted(share for share in whole[1] if share > LATE_LIMIT_RATIO)
-    if min(len(part) for part in near) < 2 or not bad or bad[len(bad) // 2] > _GENTLE:
-        return mean
-    at = crossing(*whole)
-    if at.slope * math.log1p(plan.search.capacity_width) >= 1:
-        return mean
     left_out = [crossing(*_joined(near[:i] + near[i + 1 :])).log_rps for i in range(count)]
     pseudo = [count * at.log_rps - (count - 1) * other for other in left_out]
-    half = max(mean.hi - mean.value, half_width(pseudo, 0.95))
+    half = max(mean.hi - mean.value, half_width(pseudo, confidence(count)))
     return Interval(at.log_rps, at.log_rps - half, at.log_rps + half, count, "t95")
 
 
-def _near(block: BlockCapacity, log_rps: float, slo: SloPlan) -> list[tuple[float, float]]:
-    """Return log rate and late share of a block's trials that are near a rate."""
-    points = [
+def _shares(block: BlockCapacity, slo: SloPlan) -> list[tuple[float, float]]:
+    """Return log rate and late share of a block's trials."""
+    return [
         (math.log(t.rate_rps), t.counts.late_ratio)
         for t in evidence_of(block.trials, slo).used
         if t.valid and t.counts.requests
     ]
-    return [point for point in points if abs(point[0] - log_rps) <= _NEAR]
 
 
 def _joined(parts: Sequence[Sequence[tuple[float, float]]]) -> tuple[list[float], list[float]]:
@@ -207,25 +217,3 @@ def _exp(found: Interval, plan: Plan) -> Interval:
         half = math.hypot(found.hi - found.value, RESOLUTION * math.log1p(plan.search.capacity_width))
         lo, hi = found.value - half, found.value + half
     return Interval(math.exp(found.value), math.exp(lo), math.exp(hi), found.count, found.kind)
-
-
-def enough(trials: Sequence[Trial], plan: Plan) -> str | None:
-    """Say why the trials so far suffice: every endpoint's ratio of capacities is narrow enough; None when not.
-
-    An endpoint without a ratio in sight (neither twin was seen at its limit in three pairs) waits for nothing.
-    """
-    blocks = block_capacities(trials, plan)
-    narrow = []
-    for endpoint in dict.fromkeys(block.endpoint for block in blocks):
-        found = capacity_ratio(blocks, endpoint, plan)
-        pairs = len({block.pair for block in blocks})
-        if found is None and pairs >= LEAST_FOR_T:
-            continue
-        if found is None or found.interval.count < LEAST_FOR_T:
-            return None
-        interval = found.interval
-        if not found.narrow:
-            return None
-        narrow.append(f"{endpoint} {interval.value:.3f} ({interval.lo:.3f} to {interval.hi:.3f})")
-    percent = f"± {100 * plan.search.ratio_width:g} %"
-    return f"every ratio of capacities is within {percent}: {', '.join(narrow)}" if narrow else "no ratio is in sight"

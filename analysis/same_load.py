@@ -1,5 +1,7 @@
 """The same-load comparison: what both twins cost at the highest offered rate that both carry. Pure.
 
+Where some rates were driven in three pairs and others were not, it is the highest of those.
+
 A twin carries a rate when its point there is valid, not past saturation, and achieved >= 97 % of it in good answers;
 in an open loop 99 % of the arrivals counted, less what the edges of the measured part may hide. Only planned rates are
 compared: a live stage has none.
@@ -10,7 +12,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from analysis.curve import BlockPoint, Curve, CurvePoint
-from analysis.intervals import Interval, mean_interval
+from analysis.intervals import LEAST_FOR_T, Interval, mean_interval
 from analysis.proof import mean_or_none
 from analysis.validity import carried
 
@@ -55,7 +57,9 @@ def same_load(baseline: Curve, candidate: Curve, baseline_memory: Memory, candid
     common = sorted(ours.keys() & theirs.keys())
     if not common:
         return None
-    rate = common[-1]
+    # A capacity search drives one load in every pair and the others once: an interval is worth more than a higher rate.
+    repeated = [rate for rate in common if min(ours[rate].blocks, theirs[rate].blocks) >= LEAST_FOR_T]
+    rate = (repeated or common)[-1]
     return SameLoad(rate, _at_load(ours[rate], baseline_memory), _at_load(theirs[rate], candidate_memory))
 
 

@@ -22,9 +22,13 @@ answers late, so that connections look busy and the send lag small: beside its b
 The generator's cores are those that it is pinned to and the twin is not: the campaign decodes, writes and watches there
 too, which the generator's own CPU does not show. Where it has none to itself, that row does not apply.
 
+A trial of the capacity search that is short is the twin's own doing, and valid, when over 1 % of the answers broke the
+SLO from their actual send on: fewer connections can only make them quicker, so with more the twin would be later still.
+That is how a twin that waits for something else than its CPU is at its limit; the last two rows do not apply then.
+
 A stage past saturation (the twin at its limit) is valid: backlog and drops are what saturation looks like. A container
 that its CPU limit held back in half of its scheduling periods is at its limit, whatever its mean CPU: with quotas the
-last two rows do not apply to it. A probe is not judged.
+last two rows do not apply to it. Probes and rests are not judged.
 """
 
 from __future__ import annotations
@@ -37,20 +41,23 @@ from records.stage import Loop, StageLine
 
 __all__ = ["StageFigures", "carried", "figures_of", "judge", "measured_window", "past_saturation"]
 
+UNJUDGED: Final = frozenset({"probe", "rest"})
+"""Kinds of stages that no figure comes from."""
 GENERATOR_LIMIT_PERCENT: Final = 90.0
 STOLEN_LIMIT_RATIO: Final = 0.05
 CARRIED_RATIO: Final[dict[Loop, float]] = {"closed": 0.97, "open": 0.99}  # achieved ÷ offered, at least
 _PLANNED_DEVIATIONS: Final = 5.0  # of a Poisson count: about one stage in three million strays further by chance
 
 
-def judge(line: StageLine, figures: StageFigures) -> tuple[str, ...]:
-    """Return the reasons against a stage; () for a valid stage and for a probe, which is not judged.
+def judge(line: StageLine, figures: StageFigures, *, is_slow_itself: bool = False) -> tuple[str, ...]:
+    """Return the reasons against a stage; () for a valid stage; probes and rests are not judged.
 
     Args:
         line: the stage as the swarm told it, its own reasons in `why`.
         figures: what its measured part achieved and cost.
+        is_slow_itself: the twin's answers broke the SLO from their actual send on (`swarm.trials.TrialBook`).
     """
-    if line.stage.kind == "probe":
+    if line.stage.kind in UNJUDGED:
         return ()
     reasons = list(line.why)  # what the swarm itself has against it
     if not line.complete and not line.stage.live:  # a live stage ends when a person stops it
@@ -63,7 +70,7 @@ def judge(line: StageLine, figures: StageFigures) -> tuple[str, ...]:
             f"(limit {100 * STOLEN_LIMIT_RATIO:.0f} %)"
         )
     own = _generator(line, figures)
-    limit = None if own else _limit(line, figures)
+    limit = None if own else _limit(line, figures, is_slow_itself=is_slow_itself)
     return (*reasons, *own, *((limit,) if limit else ()))
 
 
@@ -122,7 +129,7 @@ def _planned(line: StageLine) -> float | None:
     return stage.rate_rps * stage.measure_s
 
 
-def _limit(line: StageLine, figures: StageFigures) -> str | None:
+def _limit(line: StageLine, figures: StageFigures, *, is_slow_itself: bool) -> str | None:
     """Return why something other than the twin was the limit, or None."""
     short = _short(line, figures)
     own_busy, target = figures.generator_cores_busy_percent, figures.target_percent
@@ -134,7 +141,7 @@ def _limit(line: StageLine, figures: StageFigures) -> str | None:
         if piled is not None:
             limit = f"limit {AT_LIMIT_PERCENT:.0f} %"
             return f"the generator was the limit: {piled} while its cores were {own_busy:.0f} % busy ({limit})"
-    if short is None or figures.at_limit:
+    if short is None or figures.at_limit or is_slow_itself:
         return None
     if target is None:
         return None if figures.gaps else f"who was the limit is unknown: {short}, twin's CPU not watched"

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 Loop = Literal["closed", "open"]
-StageKind = Literal["probe", "measure", "trial"]
+StageKind = Literal["probe", "measure", "trial", "rest"]
 Phase = Literal["probe", "warmup", "measure", "drain"]
 
 
@@ -17,7 +17,8 @@ class Stage:
     `rate_rps` is the offered rate; None asks every seat to go on at once (a probe). `ramp_s` is the part of the
     warm-up in which the rate moves here from the stage before. Stages begin on whole seconds of the monotonic clock.
     `block` counts the run's blocks from 0; `pair` the pairs; `users` is what a plan in users asked for. `live`:
-    Locust's user count steers, so there is no planned rate. A `trial` is the capacity search's, no point of a curve.
+    Locust's user count steers, so there is no planned rate. A `trial` is the capacity search's, no point of a curve; a
+    `rest` between trials sends nothing.
     """
 
     id: int

@@ -1,14 +1,14 @@
 """The order of a capacity search: one pair of blocks after the other until enough is known. Pure; part of the schedule.
 
     pair 0: every twin, every endpoint: the planned stages (the curve), then a search from the rough limit
-    pair 1, 2, …: one stage at the same load for both twins, and a search from where pair 0's ended
+    pair 1, 2, …: one stage at the same load for both twins, and a search from where those before it ended
 
-Every trial is a sweep of its own, so that its drain is over before the next begins; only two loads that are to become
-the bounds go together, the lower one first. The order within pairs is drawn by seed: of pairs 0 and 1 one begins with
-each twin, and so on, so that it is balanced wherever the pairs end.
+A block's trials come in ladders, a sweep each (`swarm.search`): the first ladder of a twin is wide, later ones are as
+wide as its blocks differed. The order within pairs is drawn by seed: of pairs 0 and 1 one begins with each twin, and so
+on, so that it is balanced wherever the pairs end.
 
-All blocks of a twin behind the first begin from that one's bounds, each from a rate and a grid drawn anew: a block that
-began where the one before it ended would carry its error on, and an interval over blocks must not.
+All blocks of a twin behind the first begin around the mean of those before, each from a rate and a grid drawn anew: a
+block that began where the one before it ended would carry its error on, and an interval over blocks must not.
 """
 
 from __future__ import annotations
@@ -16,26 +16,39 @@ from __future__ import annotations
 import itertools
 import math
 import random
+import statistics
 from collections.abc import Callable, Generator, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 
 from records.plan import Plan
 from records.stage import Stage, StageLine
 from swarm.search import Bounds, Goal, Search, relevant_bounds
-from swarm.stages import Place, sweep_stages, trial_stage
+from swarm.stages import OVERHEAD_S, REST_S, Place, sweep_stages, trial_seconds, trial_stages
 from swarm.trials import Counts, Trial, evidence_of
 
 START_OF_LIMIT = 0.95
 """Where the first search begins, of the twin's own rough limit."""
-FIRST_SPREAD, LATER_SPREAD = 0.12, 0.06
-"""How far apart, relatively, a twin's first and its later searches begin to try."""
+FIRST_GAP = 0.05
+"""How far apart, relatively, the loads of a twin's first ladder are."""
+MOST_STEPS = 12
+"""So many steps apart are the loads of a later ladder at most, however much the blocks differed."""
 SAME_LOAD_OF_LEAST = 0.8
 """The load at which later pairs compare both twins: the largest planned one within this share of the smaller bound."""
-MOST_DRIVEN = 3
+MOST_DRIVEN = 2
 """So many times `Goal.most_trials` are driven at most, those that gave no evidence included."""
 
 Count = Callable[[StageLine], Counts]
-Enough = Callable[[Sequence[Trial]], str | None]
+
+
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """Whether enough is known, and in words what is, or what is not."""
+
+    is_enough: bool
+    text: str
+
+
+Enough = Callable[[Sequence[Trial]], Standing]
 
 
 @dataclass(slots=True)
@@ -49,7 +62,7 @@ class CapacityPairs:
         own_rps: rough limits by (twin, endpoint), where the searches begin; empty when no probe was driven.
         ids: gives the stages their ids.
         count: gives a finished stage's counts.
-        enough: says why the trials so far suffice, None when they do not.
+        enough: says whether the trials so far suffice.
         left_s: seconds that are left.
         tell: gets what happened, as text and figures.
     """
@@ -65,13 +78,13 @@ class CapacityPairs:
     left_s: Callable[[], float]
     tell: Callable[[str, dict[str, float]], None]
     trials: list[Trial] = field(default_factory=list)
-    _found: dict[tuple[str, str], Bounds] = field(default_factory=dict)
+    _found: dict[tuple[str, str], list[Bounds]] = field(default_factory=dict)
 
     def run(self) -> Generator[tuple[Stage, ...], tuple[StageLine, ...], None]:
         """Yield sweeps until enough is known or the next pair would not fit the time."""
-        blocks = itertools.count()
+        blocks, took_s = itertools.count(), list[float]()
         for pair in itertools.count():
-            begun_s, searched_s = self.left_s(), 0.0
+            begun_s = self.left_s()
             for twin in pair_order(self.twins, pair, self.plan.search.seed):
                 block = next(blocks)
                 for endpoint in self.endpoints:
@@ -79,24 +92,39 @@ class CapacityPairs:
                     planned = self._planned(place)
                     if planned and not pair:
                         yield planned
-                    search_s = self.left_s()
                     yield from self._search(place, planned if pair else ())
-                    searched_s += search_s - self.left_s()
-            why = self.enough(tuple(self.trials))
-            if why is not None:
-                self.tell(f"{pair + 1} pairs: {why}", {"pairs": pair + 1})
+            if pair:
+                took_s.append(begun_s - self.left_s())
+            standing, driven = self.enough(tuple(self.trials)), f"{pair + 1} pair{'s' if pair else ''}"
+            if standing.is_enough:
+                self.tell(f"{driven}: {standing.text}", {"pairs": pair + 1})
                 return
-            next_s = begun_s - self.left_s() if pair else searched_s * 1.1
+            next_s = statistics.fmean(took_s) if took_s else self._usual_s()
             if next_s > self.left_s():
                 limit_s = self.plan.search.time_limit_s
-                self.tell(
-                    f"{pair + 1} pairs: the time limit of {limit_s:g} s is reached (one takes {next_s:.0f} s more)",
-                    {"pairs": pair + 1, "pair_s": next_s},
-                )
+                up = f"the time limit of {limit_s:g} s is reached (one takes {next_s:.0f} s more)"
+                said = f"; {standing.text}" if standing.text else ""
+                self.tell(f"{driven}: {up}{said}", {"pairs": pair + 1, "pair_s": next_s})
                 return
 
+    def _usual_s(self) -> float:
+        """Return how long a pair takes in which one ladder is enough for every block."""
+        total_s = 0.0
+        for twin, endpoint in itertools.product(self.twins, self.endpoints):
+            place = Place(twin, endpoint, 1, 1)
+            rate_rps = self._around(place)
+            ahead_s = sum(
+                stage.length_s for stage in self._same_load(sweep_stages(self.plan, place, 0, self._limit(place)))
+            )
+            trial_s = self.plan.stages.warmup_s + trial_seconds(self.plan, rate_rps)
+            total_s += OVERHEAD_S + ahead_s + goal_of(self.plan).rungs * trial_s + REST_S
+        return total_s
+
+    def _limit(self, place: Place) -> float | None:
+        return self.limits_rps.get(place.endpoint)
+
     def _planned(self, place: Place) -> tuple[Stage, ...]:
-        stages = sweep_stages(self.plan, place, 0, self.limits_rps.get(place.endpoint))
+        stages = sweep_stages(self.plan, place, 0, self._limit(place))
         if place.pair:
             stages = self._same_load(stages)
         return tuple(replace(stage, id=next(self.ids)) for stage in stages)
@@ -106,26 +134,22 @@ class CapacityPairs:
         rated = [stage for stage in stages if stage.rate_rps is not None]
         if not rated:
             return ()
-        lowers = [self._found[twin, rated[0].endpoint].lower_rps or 0.0 for twin in self.twins]
-        fitting = [s for s in rated if _rate(s) <= SAME_LOAD_OF_LEAST * min(lowers)]
+        firsts = [self._found[twin, rated[0].endpoint][0] for twin in self.twins]
+        least = min(first.lower_rps or 0.0 for first in firsts)
+        fitting = [s for s in rated if _rate(s) <= SAME_LOAD_OF_LEAST * least]
         return (max(fitting, key=_rate) if fitting else min(rated, key=_rate),)
 
     def _search(
         self, place: Place, ahead: tuple[Stage, ...]
     ) -> Generator[tuple[Stage, ...], tuple[StageLine, ...], None]:
         """Drive a block's trials; `ahead` are stages below the first trials' rates, which share their sweep."""
-        plan, key = self.plan, (place.twin, place.endpoint)
-        search = self._begin(place)
+        plan, search = self.plan, self._begin(place)
         mine: list[Trial] = []
         evidence = evidence_of(mine, plan.slo)
-        while (self.left_s() > 0 or not place.pair) and len(mine) < MOST_DRIVEN * search.goal.most_trials:
-            stages: tuple[Stage, ...]
-            if evidence.prolong_rps is not None:
-                stages = (trial_stage(plan, place, next(self.ids), evidence.prolong_rps, prolonged=True),)
-            else:
-                rates = search.next_rates(evidence.outcomes)
-                stages = tuple(trial_stage(plan, place, next(self.ids), rate) for rate in rates)
-            if not stages:
+        while len(mine) < MOST_DRIVEN * search.goal.most_trials:
+            stages = trial_stages(plan, place, self.ids, search.next_rates(evidence.outcomes))
+            takes_s = OVERHEAD_S + sum(stage.length_s for stage in (*ahead, *stages))
+            if not stages or (place.pair and takes_s > self.left_s()):
                 break
             lines = yield (*ahead, *stages)
             ahead = ()
@@ -133,32 +157,51 @@ class CapacityPairs:
             evidence = evidence_of(mine, plan.slo)
         self.trials += mine
         bounds = relevant_bounds(evidence.outcomes, search.goal)
-        if place.pair == 0:
-            self._found[key] = bounds
+        self._found.setdefault((place.twin, place.endpoint), []).append(bounds)
         self.tell(*_ended(place, bounds, len(mine)))
 
     def _begin(self, place: Place) -> Search:
         """Return a block's search, its grid and its first rate drawn from the seed."""
         rng = random.Random(f"grid/{self.plan.search.seed}/{place.twin}/{place.endpoint}/{place.block}")  # noqa: S311
-        found = self._found.get((place.twin, place.endpoint))
-        goal = goal_of(self.plan, FIRST_SPREAD if found is None else LATER_SPREAD)
-        around = None if found is None else (found.lower_rps or found.upper_rps)
-        if around is None:
-            around = self._guess(place)
+        goal = goal_of(self.plan, self._coarse(place))
         spread = goal.coarse * math.log1p(goal.width_ratio)
-        return Search(goal, rng.random(), around * math.exp((rng.random() - 0.5) * spread))
+        return Search(goal, rng.random(), self._around(place) * math.exp((rng.random() - 0.5) * spread))
 
-    def _guess(self, place: Place) -> float:
+    def _around(self, place: Place) -> float:
+        """Return the rate that a block begins around: the mean of those before, else what the probe found."""
+        logs = self._middles(place)
+        if logs:
+            return math.exp(statistics.fmean(logs))
         own = self.own_rps.get((place.twin, place.endpoint))
         if own:
             return START_OF_LIMIT * own
         rates = [stage.rate_rps for stage in sweep_stages(self.plan, place, 0, None) if stage.rate_rps is not None]
         return max(rates, default=100.0)
 
+    def _coarse(self, place: Place) -> int:
+        """Return how many steps apart the loads of a block's first ladder are."""
+        width, logs = math.log1p(self.plan.search.capacity_width), self._middles(place)
+        if not logs:
+            return max(1, round(FIRST_GAP / width))
+        spread = statistics.stdev(logs) if len(logs) > 1 else 0.0
+        return min(max(1, round(spread / width)), MOST_STEPS)
 
-def goal_of(plan: Plan, spread: float = LATER_SPREAD) -> Goal:
-    """Return what the searches of a plan are to reach; `spread` is how far apart the first two trials are."""
-    return Goal(width_ratio=plan.search.capacity_width, coarse=max(2, round(spread / plan.search.capacity_width)))
+    def _middles(self, place: Place) -> list[float]:
+        """Return the logarithms of what the blocks before found, as far as they found anything."""
+        found = self._found.get((place.twin, place.endpoint), ())
+        return [math.log(middle) for bounds in found if (middle := _middle(bounds)) is not None]
+
+
+def goal_of(plan: Plan, coarse: int = 1) -> Goal:
+    """Return what the searches of a plan are to reach; `coarse` is how many steps apart the first trials are."""
+    return Goal(width_ratio=plan.search.capacity_width, coarse=coarse, most_excess=plan.search.most_excess)
+
+
+def _middle(bounds: Bounds) -> float | None:
+    lower, upper = bounds.lower_rps, bounds.upper_rps
+    if lower is None or upper is None:
+        return lower or upper
+    return math.sqrt(lower * upper)
 
 
 def pair_order(twins: tuple[str, ...], pair: int, seed: int) -> tuple[str, ...]:

@@ -10,6 +10,7 @@ recorder failed.
 from __future__ import annotations
 
 import logging
+from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from typing import Literal, Protocol
@@ -29,6 +30,9 @@ POLL_S = 0.05
 GRACE_S = 8.0
 """How long after its last possible answer a worker may keep its last report; beyond, it counts as lost."""
 SEATED_S = 60.0
+LEAD_NS = 400_000_000
+"""At least so long before its first second a sweep is handed out, when its one worker is this process; else a second:
+time enough to make the threads and open connections, and for a message to other workers."""
 
 Outcome = Literal["finished", "interrupted", "failed"]
 
@@ -127,6 +131,7 @@ class Conductor:
     _finished: bool = False
     _sweeps: int = field(default=0, init=False)
     _seats: int = field(default=0, init=False)
+    _turns: Counter[tuple[str, str, str, int]] = field(default_factory=Counter, init=False)
 
     def end(self, why: str, *, finished: bool = False) -> None:
         """End the run: the sweep under way is cut, what was counted is kept; `finished`: as it was meant to end."""
@@ -197,7 +202,8 @@ class Conductor:
     def _sweep(self, stages: tuple[Stage, ...]) -> None:
         crew, (self._seats, _) = self.crew.members(), self.crew.seats()
         now_ns = self.clock()
-        start_second = now_ns // NS + 2
+        lead_ns = LEAD_NS if len(crew) == 1 else NS
+        start_second = (now_ns + lead_ns) // NS + 1
         order = Order(
             self._sweeps, stages, start_second, start_second * NS - now_ns, crew, self._seed(stages[0]),
             self.terms.instances,
@@ -263,8 +269,15 @@ class Conductor:
         return gathering.crew != before
 
     def _seed(self, stage: Stage) -> str:
-        """Both twins of a pair draw the same users in the same order, as far as their counts go."""
-        return f"{self.terms.seed}/{stage.endpoint}/{stage.kind}/{stage.pair}"
+        """Both twins of a pair draw the same users in the same order, as far as their counts go.
+
+        Of several sweeps of a block, as a search has them, each draws anew: its turn belongs to the seed.
+        """
+        place = (stage.twin, stage.endpoint, stage.kind, stage.pair)
+        turn = self._turns[place]
+        self._turns[place] += 1
+        seed = f"{self.terms.seed}/{stage.endpoint}/{stage.kind}/{stage.pair}"
+        return f"{seed}/{turn}" if turn else seed
 
 
 def describe(line: StageLine) -> str:

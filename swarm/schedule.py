@@ -25,12 +25,10 @@ from dataclasses import dataclass, field
 from records.event import EventKind
 from records.plan import Plan
 from records.stage import Stage, StageLine
-from swarm.capacity_pairs import CapacityPairs, Count, Enough
-from swarm.stages import Place, probe_stage, sweep_stages
+from swarm.capacity_pairs import CapacityPairs, Count, Enough, Standing
+from swarm.stages import OVERHEAD_S, Place, probe_stage, sweep_stages
 
 Sweep = tuple[Stage, ...]
-OVERHEAD_S = 3.0
-"""A sweep beside its stages: up to 2 s until it begins on a whole second, then its drain and the last reports."""
 BEFORE_PAIRS = -1
 """`pair` and `block` of a probe stage: probes belong to none."""
 
@@ -68,10 +66,10 @@ class Scope:
 
 @dataclass(frozen=True, slots=True)
 class Answers:
-    """What a driver answers a capacity search: a finished stage's counts, and why the trials so far suffice."""
+    """What a driver answers a capacity search: a finished stage's counts, and whether the trials so far suffice."""
 
     count: Count
-    enough: Enough = lambda _: None
+    enough: Enough = lambda _: Standing(False, "")
 
 
 def campaign(
@@ -122,7 +120,8 @@ def campaign(
         )
     if plan.search.mode == "capacity" and answers is not None:
         pairs_of = CapacityPairs(
-            plan, scope.twins, endpoints, limits_rps, own_rps, itertools.count(next_id), answers.count, answers.enough,
+            _with_curve(plan), scope.twins, endpoints, limits_rps, own_rps, itertools.count(next_id), answers.count,
+            answers.enough,
             left_s=lambda: plan.search.time_limit_s - (clock() - started_s),
             tell=lambda text, figures: tell(Note("search", text, None, figures)),
         )  # fmt: skip
@@ -151,6 +150,12 @@ def campaign(
     for twin, sweeps in left_out.items():
         text = f"{sweeps} sweep{'s' if sweeps > 1 else ''} of {twin} left out: an instance of it was gone"
         tell(Note("schedule-cut", text, None, {"sweeps": sweeps}))
+
+
+def _with_curve(plan: Plan) -> Plan:
+    """Return the plan whose stages are those of a search's curve."""
+    stages = plan.stages.model_copy(update={"fractions": plan.search.curve_fractions})
+    return plan.model_copy(update={"stages": stages})
 
 
 def _while_whole(

@@ -7,16 +7,18 @@ measurer that blocks, stops by the wall clock, knows no trial that is no evidenc
 |---|---|
 | load | a rate on a grid of steps of the goal width; the grid's offset is drawn anew for every block |
 | excess | the worst of a trial's shares ÷ its limit; a trial above 1 is bad. At most `most_excess` counts |
-| upper bound | a load whose trials have a mean excess above 1; any other tried load is a lower bound |
-| bound for good | its missing trials, to `trials_a_bound`, could not change that |
-| relevant upper bound | the smallest upper bound; relevant lower bound: the largest lower bound below it |
+| surplus | a trial's excess less 1: what it says for an upper bound, below 0 for a lower one |
+| bounds | the split of the loads tried, low from high, with the least surplus below it: what the trials together say |
+| relevant bounds | the largest load below the split and the smallest above it |
 
-Coarse first: two loads around the start, then leaps, until there is a bound of each kind. Then the middle (in the
-logarithm) is tried until they are one step apart, and both are tried again until they are bounds for good; a bound that
-falls moves the search. `most_excess` is below `trials_a_bound`: one noisy trial never decides.
+Trials come in *ladders*: a few loads that one sweep drives, so that what a sweep costs beside its trials is paid once.
+The first ladder stands around the start; then it is continued beyond its end while there is no bound of one kind, the
+gap between the bounds is filled until they are one step apart, and bounds that hang on a single trial are tried again.
+`most_excess` is below 3: a bad trial that two good ones at higher loads speak against moves nothing, and at the edge,
+where fewer speak against it, it moves the bounds of a sharp limit by two steps at most.
 
 The RFC counts bad trials against an exceed ratio. With half of them allowed, an M/M/1 target is judged by the median of
-a skewed share and found 3.5 to 5.5 % too fast by two-second trials; the bounded mean of the shares halves that.
+a skewed share and found 3.5 to 5.5 % too fast by two-second trials; the bounded sum of the surpluses halves that.
 
 The drawn offset makes the error of the grid a fair draw: two blocks of a twin that never varies differ by it, and an
 interval over blocks knows of it. On one fixed grid all blocks would be wrong by the same, with no spread to tell.
@@ -27,27 +29,29 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Final, TypeVar
+from typing import Final
 
-K = TypeVar("K", int, float)
 _MOST_INVALID: Final = 2
 """So many trials of a load that were no evidence, and none that was: it and all above are out of reach."""
+_MOST_DOUBLINGS: Final = 3
+_SUPPORT: Final = 2
+"""So many trials stand behind either bound, at it or beyond it."""
 
 
 @dataclass(frozen=True, slots=True)
 class Goal:
     """What a search is to reach.
 
-    width_ratio: how far apart, relatively, the bounds may be in the end. coarse: steps between the first two loads.
-    trials_a_bound: how many trials decide a load for good. most_trials: the search ends there, narrow or not.
-    lowest_rps, highest_rps: nothing outside is tried.
+    width_ratio: how far apart, relatively, the bounds may be in the end. coarse: steps between the loads of the first
+    ladder, of `rungs` loads. most_excess: what a trial may count at most, at least 1 and below 3. most_trials: the
+    search ends there, narrow or not. lowest_rps, highest_rps: nothing outside is tried.
     """
 
     width_ratio: float = 0.01
-    trials_a_bound: int = 3
+    coarse: int = 1
+    rungs: int = 4
     most_excess: float = 2.9
-    coarse: int = 4
-    most_trials: int = 24
+    most_trials: int = 20
     lowest_rps: float = 1.0
     highest_rps: float = math.inf
 
@@ -64,8 +68,8 @@ class Outcome:
 class Bounds:
     """The relevant bounds of a block, None where there is none.
 
-    `reached`: both are bounds for good, within the width of each other. `at_least`: no load above the lower bound gave
-    evidence, so the capacity is it or more.
+    `reached`: within the width of each other, and no single trial decided. `at_least`: no load above the lower bound
+    gave evidence, so the capacity is it or more.
     """
 
     lower_rps: float | None
@@ -81,36 +85,50 @@ class Bounds:
 
 @dataclass(frozen=True, slots=True)
 class _Load:
+    """One load: trials that were evidence, the sum of their surpluses, and trials that were none."""
+
+    rate_rps: float
     tried: int
-    excess: float
+    surplus: float
     invalid: int
 
-    @property
-    def is_upper(self) -> bool:
-        return self.excess > self.tried
 
-    def is_decided(self, goal: Goal) -> bool:
-        """Say whether the trials that it still misses could not make it the other bound."""
-        missing = max(goal.trials_a_bound - self.tried, 0)
-        whole = self.tried + missing
-        return self.excess > whole or self.excess + missing * goal.most_excess <= whole
+@dataclass(frozen=True, slots=True)
+class _Split:
+    """The loads that were evidence, parted in two: each rising, `below` and `above` the limit."""
+
+    below: tuple[_Load, ...]
+    above: tuple[_Load, ...]
+
+    @property
+    def lower(self) -> _Load | None:
+        return self.below[-1] if self.below else None
+
+    @property
+    def upper(self) -> _Load | None:
+        return self.above[0] if self.above else None
+
+    @property
+    def is_supported_below(self) -> bool:
+        return sum(load.tried for load in self.below) >= _SUPPORT and sum(load.surplus for load in self.below) <= -1
+
+    @property
+    def is_supported_above(self) -> bool:
+        return sum(load.tried for load in self.above) >= _SUPPORT and sum(load.surplus for load in self.above) >= 1
 
 
 def relevant_bounds(outcomes: Sequence[Outcome], goal: Goal) -> Bounds:
     """Return the relevant bounds that a block's outcomes give, provisional ones included.
 
-    By hand, with three trials a bound and 2.9 at most: 100 at 0, 102 at 9, 101 at 0, 9, 0. The mean excess of 101 is
-    (0 + 2.9 + 0) / 3, below 1: the lower bound, for good. 102 is the upper one, not for good: 2.9 + 0 + 0 is below 3.
+    By hand: 100 at 0, 101 at 9, 102 at 0, 103 at 9, and 2.9 at most. The surpluses are -1, 1.9, -1, 1.9; summed from
+    below -1, 0.9, -0.1, 1.8: the least is behind 100, so 100 and 101 are the bounds. A second 0 at 102 makes it -1.1
+    there: then the one bad trial at 101 moves nothing, and 102 and 103 are.
     """
-    loads = _loads({one.rate_rps: one.rate_rps for one in outcomes}, outcomes, goal)
-    lower, upper = _bracket(loads)
-    reached = (
-        lower is not None
-        and upper is not None
-        and upper <= lower * (1 + goal.width_ratio) * (1 + 1e-9)
-        and loads[lower].is_decided(goal)
-        and loads[upper].is_decided(goal)
-    )
+    split = _split(_loads(outcomes, goal))
+    lower = None if split.lower is None else split.lower.rate_rps
+    upper = None if split.upper is None else split.upper.rate_rps
+    narrow = lower is not None and upper is not None and upper <= lower * (1 + goal.width_ratio) * (1 + 1e-9)
+    reached = narrow and split.is_supported_below and split.is_supported_above
     return Bounds(lower, upper, reached, len(outcomes))
 
 
@@ -137,74 +155,91 @@ class Search:
         return round(math.log(rate_rps) / math.log1p(self.goal.width_ratio) - self.offset)
 
     def next_rates(self, outcomes: Sequence[Outcome]) -> tuple[float, ...]:
-        """Return the rates to try next, rising; () when the search is over.
+        """Return the rates to try next, one ladder, rising; () when the search is over.
 
         Args:
             outcomes: all trials of the block so far.
-        Returns:
-            One rate, or two at the start and where both bounds are to be tried again: a good lower one leaves the twin
-            at rest, so that the upper one can follow at once.
         """
         if len(outcomes) >= self.goal.most_trials:
             return ()
-        loads = _loads({one.rate_rps: self.step_of(one.rate_rps) for one in outcomes}, outcomes, self.goal)
-        return tuple(self.rate_of(step) for step in self._next(loads))
-
-    def _next(self, loads: dict[int, _Load]) -> tuple[int, ...]:
+        loads = _loads(outcomes, self.goal)
         lowest, highest = self._ends(loads)
-        lower, upper = _bracket(loads)
-        leap = self._leap(loads)
-        if lower is None and upper is None:
-            return self._first(lowest, highest)
-        if lower is None and upper is not None:
-            return _until_decided(loads, upper, self.goal) if upper <= lowest else (max(lowest, upper - leap),)
-        if upper is None and lower is not None:
-            return _until_decided(loads, lower, self.goal) if lower >= highest else (min(highest, lower + leap),)
-        if lower is None or upper is None:  # never: for the type checker
+        steps = self._next(loads, lowest, highest)
+        return tuple(self.rate_of(step) for step in sorted({min(max(step, lowest), highest) for step in steps}))
+
+    def _next(self, loads: Sequence[_Load], lowest: int, highest: int) -> tuple[int, ...]:
+        split = _split(loads)
+        if split.lower is None and split.upper is None:
+            return self._first()
+        gap = self._gap(loads)
+        if split.lower is None and split.upper is not None:
+            bottom = self.step_of(split.upper.rate_rps)
+            if bottom > lowest:
+                return bottom - 2 * gap, bottom - gap
+            return () if split.is_supported_above else (bottom,)
+        if split.upper is None and split.lower is not None:
+            top = self.step_of(split.lower.rate_rps)
+            if top < highest:
+                return top + gap, top + 2 * gap
+            return () if split.is_supported_below else (top,)
+        if split.lower is None or split.upper is None:  # never: for the type checker
             return ()
+        return self._between(split)
+
+    def _between(self, split: _Split) -> tuple[int, ...]:
+        """Fill the gap between two bounds, or try again those that hang on a single trial."""
+        lower, upper = (self.step_of(load.rate_rps) if load else 0 for load in (split.lower, split.upper))
         if upper - lower > 1:
-            return ((lower + upper) // 2,)
-        return tuple(step for step in (lower, upper) if not loads[step].is_decided(self.goal))
+            rungs = min(self.goal.rungs - 1, upper - lower - 1)
+            return tuple(lower + round((upper - lower) * place / (rungs + 1)) for place in range(1, rungs + 1))
+        again = []
+        if not split.is_supported_below:
+            again += [lower - 1, lower]
+        if not split.is_supported_above:
+            again += [upper, upper + 1]
+        return tuple(again)
 
-    def _first(self, lowest: int, highest: int) -> tuple[int, ...]:
-        """Return two loads around the start, or the one that there is room for."""
-        low = self.step_of(self.start_rps) - self.goal.coarse // 2
-        both = sorted({min(max(step, lowest), highest) for step in (low, low + self.goal.coarse)})
-        return tuple(both)
+    def _first(self) -> tuple[int, ...]:
+        """Return the loads of the first ladder: around the start, `coarse` steps apart."""
+        bottom = self.step_of(self.start_rps) - (self.goal.rungs - 1) * self.goal.coarse // 2
+        return tuple(bottom + rung * self.goal.coarse for rung in range(self.goal.rungs))
 
-    def _ends(self, loads: dict[int, _Load]) -> tuple[int, int]:
+    def _ends(self, loads: Sequence[_Load]) -> tuple[int, int]:
         width = math.log1p(self.goal.width_ratio)
         lowest = math.ceil(math.log(self.goal.lowest_rps) / width - self.offset)
-        ends = [step - 1 for step, load in loads.items() if load.invalid >= _MOST_INVALID and not load.tried]
+        best = max((load.rate_rps for load in loads if load.tried), default=0.0)
+        out = [load.rate_rps for load in loads if load.invalid >= _MOST_INVALID and load.rate_rps > best]
+        ends = [self.step_of(rate_rps) - 1 for rate_rps in out]
         if math.isfinite(self.goal.highest_rps):
             ends.append(math.floor(math.log(self.goal.highest_rps) / width - self.offset))
         return lowest, max(lowest, min(ends, default=10**9))
 
-    def _leap(self, loads: dict[int, _Load]) -> int:
-        """Steps to go beyond a bound when the other is missing: doubled with every load tried in vain."""
-        vain = sum(1 for load in loads.values() if load.tried)
-        return int(self.goal.coarse * 2 ** min(max(0, vain - 2), 4))
+    def _gap(self, loads: Sequence[_Load]) -> int:
+        """Return how many steps apart the loads beyond a ladder's end are: doubled with every ladder in vain."""
+        vain = sum(load.tried for load in loads) - self.goal.rungs
+        return int(self.goal.coarse * 2 ** min(max(0, vain) // 2, _MOST_DOUBLINGS))
 
 
-def _loads(key_of: dict[float, K], outcomes: Sequence[Outcome], goal: Goal) -> dict[K, _Load]:
-    found: dict[K, list[float | None]] = {}
+def _loads(outcomes: Sequence[Outcome], goal: Goal) -> tuple[_Load, ...]:
+    """Return the loads tried, rising."""
+    found: dict[float, list[float | None]] = {}
     for one in outcomes:
-        found.setdefault(key_of[one.rate_rps], []).append(one.excess)
-    return {key: _load(many, goal) for key, many in found.items()}
+        found.setdefault(one.rate_rps, []).append(one.excess)
+    return tuple(_load(rate_rps, found[rate_rps], goal) for rate_rps in sorted(found))
 
 
-def _load(excesses: Sequence[float | None], goal: Goal) -> _Load:
-    counted = [min(excess, goal.most_excess) for excess in excesses if excess is not None]
-    return _Load(len(counted), sum(counted), len(excesses) - len(counted))
+def _load(rate_rps: float, excesses: Sequence[float | None], goal: Goal) -> _Load:
+    counted = [min(excess, goal.most_excess) - 1 for excess in excesses if excess is not None]
+    return _Load(rate_rps, len(counted), sum(counted), len(excesses) - len(counted))
 
 
-def _bracket(loads: dict[K, _Load]) -> tuple[K | None, K | None]:
-    """Return the relevant lower and upper bound."""
-    upper = min((key for key, load in loads.items() if load.tried and load.is_upper), default=None)
-    lowers = [key for key, load in loads.items() if load.tried and not load.is_upper and (upper is None or key < upper)]
-    return max(lowers, default=None), upper
-
-
-def _until_decided(loads: dict[int, _Load], step: int, goal: Goal) -> tuple[int, ...]:
-    """At an end of what may be tried: that load until it is decided."""
-    return () if loads[step].is_decided(goal) else (step,)
+def _split(loads: Sequence[_Load]) -> _Split:
+    """Part the loads where the surplus below is least; of several such places the middle one."""
+    tried = [load for load in loads if load.tried]
+    sums = [0.0]
+    for load in tried:
+        sums.append(sums[-1] + load.surplus)
+    least = min(sums)
+    places = [place for place, total in enumerate(sums) if total <= least + 1e-9]
+    at = places[len(places) // 2]
+    return _Split(tuple(tried[:at]), tuple(tried[at:]))

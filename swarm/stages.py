@@ -8,22 +8,25 @@ was found first.
 
 from __future__ import annotations
 
+import itertools
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from records.plan import Plan
 from records.plan_rules import planned_rates, ramp_seconds
 from records.stage import Stage
 from swarm.templates import MIX
-from swarm.trials import LONG
 
 PROBE_WARMUP_S = 1
+OVERHEAD_S = 2.0
+"""A sweep beside its stages: until it begins on a whole second, then its drain and the last reports."""
 LEAST_REQUESTS = 1_000
 """Of a trial: a p99 has ten requests beyond it then."""
 LONGEST_TRIAL_S = 10
-PROLONGED = 3
-"""A trial that was not steady is run once more, so many times as long."""
+_LEAST_WITHOUT_RESTS = 4
+REST_S = 1
+"""Between trials of a sweep nothing is sent for so long; what waits for a connection is dropped after a warm-up."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,11 +124,47 @@ def serving(plan: Plan, twin: str, endpoint: str) -> tuple[str, ...]:
     return tuple(instance.name for instance in plan.twins[twin].instances if entries & set(instance.serves))
 
 
-def trial_stage(plan: Plan, place: Place, stage_id: int, rate_rps: float, *, prolonged: bool = False) -> Stage:
-    """Return one trial of the capacity search; LONGEST_TRIAL_S ends what is run longer for the sake of requests."""
-    wanted_s = max(plan.search.trial_s, min(math.ceil(LEAST_REQUESTS / rate_rps), LONGEST_TRIAL_S))
+def trial_stages(plan: Plan, place: Place, ids: Iterator[int], rates_rps: Sequence[float]) -> tuple[Stage, ...]:
+    """Return one ladder of the capacity search as a sweep: its trials, with a rest behind those that may overload.
+
+    Args:
+        plan: the plan.
+        place: twin, endpoint, pair and block.
+        ids: gives the stages their ids.
+        rates_rps: one a trial, rising.
+
+    A low load and a high one take turns, from the outside in, so that a good trial comes before each that may be bad:
+    of four, the first, the fourth, a rest, the second, the third. Of fewer than four all may be bad.
+    """
+    half = -(-len(rates_rps) // 2)
+    lows, highs = rates_rps[:half], rates_rps[half:][::-1]
+    turns = [rate for both in itertools.zip_longest(lows, highs) for rate in both if rate is not None]
+    stages: list[Stage] = []
+    for rate_rps in turns:
+        if stages and (len(turns) < _LEAST_WITHOUT_RESTS or (stages[-1].rate_rps or 0.0) >= highs[-1]):
+            stages.append(_rest_stage(plan, place, next(ids)))
+        stages.append(_trial_stage(plan, place, next(ids), rate_rps))
+    return tuple(stages)
+
+
+def _trial_stage(plan: Plan, place: Place, stage_id: int, rate_rps: float) -> Stage:
+    """Return one trial; LONGEST_TRIAL_S ends what is run longer for the sake of requests."""
     return Stage(
-        id=stage_id, name=LONG if prolonged else "trial", kind="trial", twin=place.twin, endpoint=place.endpoint,
-        pair=place.pair, block=place.block, rate_rps=rate_rps, warmup_s=plan.stages.warmup_s,
-        measure_s=wanted_s * (PROLONGED if prolonged else 1), loop="closed" if plan.is_closed_loop else "open",
+        id=stage_id, name="trial", kind="trial", twin=place.twin, endpoint=place.endpoint, pair=place.pair,
+        block=place.block, rate_rps=rate_rps, warmup_s=plan.stages.warmup_s, measure_s=trial_seconds(plan, rate_rps),
+        loop="closed" if plan.is_closed_loop else "open",
+    )  # fmt: skip
+
+
+def trial_seconds(plan: Plan, rate_rps: float) -> int:
+    """Return how long a trial at a rate is measured."""
+    return max(plan.search.trial_s, min(math.ceil(LEAST_REQUESTS / rate_rps), LONGEST_TRIAL_S))
+
+
+def _rest_stage(plan: Plan, place: Place, stage_id: int) -> Stage:
+    """Return a pause in which nothing is sent."""
+    return Stage(
+        id=stage_id, name="rest", kind="rest", twin=place.twin, endpoint=place.endpoint, pair=place.pair,
+        block=place.block, rate_rps=0.0, warmup_s=0, measure_s=REST_S,
+        loop="closed" if plan.is_closed_loop else "open",
     )  # fmt: skip

@@ -11,8 +11,8 @@ A trial is a stage at one rate. Three shares are held against three limits, each
 | short: arrivals of the measured seconds less answers in them | arrivals | 1 %, and what the window's edges hide |
 
 A trial whose second half differs from its first is not steady: the median time moved by more than half and by more than
-a tenth of the limit. The first good trial of a block that was not steady is run once more, longer, and only the longer
-run counts; further ones are marked.
+a tenth of the limit. Good trials of that kind count and are marked: what a longer trial would have shown is in the
+share of the arrivals that was answered, which a block's capacity is corrected by.
 """
 
 from __future__ import annotations
@@ -32,7 +32,6 @@ from swarm.search import Outcome
 
 LATE_LIMIT_RATIO: Final = 0.01
 SHORT_LIMIT_RATIO: Final = 0.01
-LONG: Final = "trial-long"  # the name of a prolonged trial's stage
 _MOVED_FACTOR: Final = 1.5
 _MOVED_OF_LIMIT: Final = 0.1
 _EDGE_DEVIATIONS: Final = 3.0
@@ -167,6 +166,7 @@ class _Rows:
     requests: int = 0
     late: int = 0
     lost: int = 0
+    slow: int = 0
     offered: dict[int, float] = field(default_factory=dict)
     answered: dict[int, int] = field(default_factory=dict)
     late_at: dict[int, int] = field(default_factory=dict)
@@ -190,8 +190,9 @@ class TrialBook:
         at = second.second
         rows.answered[at] = rows.answered.get(at, 0) + second.done
         times = rows.times.setdefault(at, Histogram())
-        late = 0
+        late = slow = 0
         for count in second.status.values():
+            slow += late_of(count.service, self._slo.p99_ms)
             taken = count.service if count.latency is None else count.latency
             late += late_of(taken, self._slo.p99_ms)
             times.add(taken)
@@ -201,7 +202,13 @@ class TrialBook:
         if second.phase in ("measure", "drain"):
             rows.requests += second.done + second.dropped
             rows.late += late + second.dropped
+            rows.slow += slow
             rows.lost += second.failed + second.dropped
+
+    def is_slow_itself(self, line: StageLine) -> bool:
+        """Say whether more of a trial's answers than the SLO allows were late from their actual send on."""
+        rows = self._rows.get(line.stage.id)
+        return line.stage.kind == "trial" and rows is not None and rows.slow > LATE_LIMIT_RATIO * rows.requests
 
     def forget(self) -> None:
         """Forget the seconds that nobody asked for: of sweeps that are over."""
@@ -229,44 +236,37 @@ class TrialBook:
 class Evidence:
     """A block's trials as the search sees them, in the order driven.
 
-    `used` are the trials that stand behind `outcomes`, one each. `prolong_rps` asks for a longer run of the last trial,
-    which was good and not steady. `marked` are others of that kind: used, and told.
+    `used` are the trials that stand behind `outcomes`, one each. `marked` are those of them that were good and not
+    steady.
     """
 
     used: tuple[Trial, ...]
     outcomes: tuple[Outcome, ...]
-    prolong_rps: float | None = None
     marked: tuple[Trial, ...] = ()
 
 
 def evidence_of(trials: Sequence[Trial], slo: SloPlan) -> Evidence:
     """Return what a block's trials say.
 
-    A trial that followed a bad one at once is left out: what the overloaded twin still held leaked into it. So is the
-    first good trial that was not steady, for which its longer run stands.
+    A trial that followed a bad one at once, without a rest, is left out: what the overloaded twin still held leaked
+    into it.
     """
     used: list[Trial] = []
     outcomes: list[Outcome] = []
     marked: list[Trial] = []
-    prolong_rps: float | None = None
-    prolonged = False
     tainted_until: int | None = None
     for trial in trials:
         stage, begin = trial.line.stage, trial.line.start_second
-        prolong_rps = None
         if begin == tainted_until:
             tainted_until = begin + stage.length_s
             continue
         judged = judge_trial(trial.counts, slo)
         tainted_until = None if judged.good else begin + stage.length_s
         if trial.valid and judged.good and not judged.steady:
-            if not prolonged:
-                prolonged, prolong_rps, tainted_until = True, trial.rate_rps, begin + stage.length_s
-                continue
             marked.append(trial)
         used.append(trial)
         outcomes.append(Outcome(trial.rate_rps, judged.excess if trial.valid else None))
-    return Evidence(tuple(used), tuple(outcomes), prolong_rps, tuple(marked))
+    return Evidence(tuple(used), tuple(outcomes), tuple(marked))
 
 
 def late_of(times: Sparse, limit_ms: float) -> int:

@@ -17,8 +17,8 @@ from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from typing import Final
 
-from analysis.capacity import enough
-from analysis.validity import figures_of, judge
+from analysis.asked import LoadCost, load_costs, standing
+from analysis.validity import UNJUDGED, figures_of, judge
 from clusters import Clusters
 from monitor import Monitor
 from records import provenance
@@ -77,6 +77,7 @@ class Campaign:
     load_s: float = 0.0  # the schedule's clock: until the end of the stage that was last over
     begun_ns: int = 0
     prepared: tuple[int, str] | None = None  # the block for which the hooks were run, and its twin
+    costs: list[LoadCost] = field(default_factory=list)
     book: TrialBook = field(init=False)
     safety: Safety = field(init=False)
 
@@ -93,7 +94,7 @@ class Campaign:
         self._rest()
         self.tell("counters", "the targets' counters before the load", figures=read_counters(None))
         self.begun_ns = self.events[-1].t_ns
-        answers = Answers(self._counts, lambda trials: enough(trials, self.plan))
+        answers = Answers(self._counts, lambda trials: standing(trials, self.costs, self.plan))
         scope = replace(Scope.of(self.plan), first_id=self.past.next_id)
         schedule = campaign(
             self.plan, scope, clock=lambda: self.load_s, tell=self._note, answers=answers, is_gone=self._is_gone
@@ -143,6 +144,7 @@ class Campaign:
         given = self.past.take(stages)
         for line in given:
             self.load_s = max(self.load_s, self.past.load_s_of(line.stage.id))
+            self.costs += self.past.costs_of(line.stage.id)
         rest = stages[len(given) :]
         if not rest:
             return given
@@ -247,10 +249,11 @@ class Campaign:
             if patient and (not self.usage or self.usage[-1].t_ns < end_ns):
                 return
             figures = figures_of(line, self.usage, self.instances, self.plan, events=self.events)
-            why = judge(line, figures)
-            judged = replace(line, valid=None if line.stage.kind == "probe" else not why, why=why)
+            why = judge(line, figures, is_slow_itself=self.book.is_slow_itself(line))
+            judged = replace(line, valid=None if line.stage.kind in UNJUDGED else not why, why=why)
             self.writer.write(judged)
             self.judged[line.stage.id] = judged
+            self.costs += load_costs(judged, figures)
             self.pending.pop(0)
             self.progress.stage(judged, figures)
             if why:

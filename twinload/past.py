@@ -19,6 +19,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Final
 
+from analysis.asked import LoadCost
 from records.clock import NS
 from records.event import Event
 from records.segment import Segment
@@ -43,6 +44,7 @@ class Past:
     waiting: dict[Place, deque[StageLine]] = field(default_factory=dict)
     trial_counts: Mapping[int, Counts] = field(default_factory=dict)
     load_s_at: Mapping[int, float] = field(default_factory=dict)
+    costs_at: Mapping[int, tuple[LoadCost, ...]] = field(default_factory=dict)
     told: Counter[tuple[str, str]] = field(default_factory=Counter)
     taken: dict[int, int] = field(default_factory=dict)
 
@@ -71,6 +73,10 @@ class Past:
         """Return how long the load had taken when a stage that was taken was over."""
         return self.load_s_at.get(self.taken[stage], 0.0)
 
+    def costs_of(self, stage: int) -> tuple[LoadCost, ...]:
+        """Return what a stage that was taken cost."""
+        return self.costs_at.get(self.taken[stage], ())
+
     def was_told(self, note: Note) -> bool:
         """Say whether a note stands in the folder; each one there answers once."""
         key = (note.kind, note.text)
@@ -87,16 +93,20 @@ def past_of(
     trial_counts: Mapping[int, Counts],
     *,
     next_id: int,
+    costs_at: Mapping[int, tuple[LoadCost, ...]] | None = None,
 ) -> Past:
-    """Return what stands of a run: its lines and events in the order written, segments, and counts of its trials."""
+    """Return what stands of a run.
+
+    Its lines and events in the order written, its segments, the counts of its trials, and what its stages cost.
+    """
     done = finished(lines, events)
     waiting: dict[Place, deque[StageLine]] = {}
     for line in done:
         waiting.setdefault(_place(line.stage), deque()).append(line)
     load_s_at = _load_times(done, events, segments)
-    told = Counter((event.kind, event.text) for event in events if event.kind in _TOLD_ONCE)
+    told = Counter[tuple[str, str]]((event.kind, event.text) for event in events if event.kind in _TOLD_ONCE)
     load_s = max(load_s_at.values(), default=0.0)
-    return Past(next_id, load_s, waiting, trial_counts, load_s_at, Counter[tuple[str, str]](told))
+    return Past(next_id, load_s, waiting, trial_counts, load_s_at, costs_at or {}, told)
 
 
 def finished(lines: Iterable[StageLine], events: Iterable[Event]) -> tuple[StageLine, ...]:

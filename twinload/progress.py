@@ -8,13 +8,13 @@ from typing import Self
 from rich import progress as bars
 from rich.markup import escape
 
-from analysis.validity import StageFigures
+from analysis.validity import UNJUDGED, StageFigures
 from records.hdr import Sparse, merged, quantile_us
 from records.plan import Plan
 from records.second import Second
 from records.stage import Stage, StageLine
-from swarm.schedule import OVERHEAD_S, pair_seconds
-from swarm.stages import PROBE_WARMUP_S
+from swarm.schedule import pair_seconds
+from swarm.stages import OVERHEAD_S, PROBE_WARMUP_S
 from twinload.talk import Talk
 
 
@@ -52,7 +52,7 @@ class Progress:
         """Tell a finished stage."""
         self._bar.advance(self._task, line.stage.length_s)
         service = self._service.pop(line.stage.id, ())
-        if line.stage.kind == "probe":
+        if line.stage.kind in UNJUDGED:
             return
         p99 = quantile_us(service, 0.99)
         self.say(
@@ -80,7 +80,12 @@ class Progress:
 
 
 def _whole_s(plan: Plan) -> float:
-    """Return how long the whole schedule takes: the rates of a probed plan change its length in no way."""
+    """Return how long the whole schedule takes: the rates of a probed plan change its length in no way.
+
+    A capacity search may end earlier; it is shown as if it took all its time.
+    """
+    if plan.search.mode == "capacity":
+        return plan.search.time_limit_s
     limits = dict.fromkeys(plan.sweeps, 1.0)
     pairs_s = plan.search.pairs * pair_seconds(plan, plan.sweeps, twins=len(plan.twins), limits_rps=limits)
     probe_s = PROBE_WARMUP_S + plan.stages.probe_s + OVERHEAD_S if plan.stages.kind == "probe" else 0.0

@@ -13,9 +13,10 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Final
 
+from analysis.asked import load_costs
 from analysis.audit import leaves
 from analysis.likeness import WAIVABLE, standing, unlike
-from analysis.run import partial_reason
+from analysis.run import partial_reason, read_run
 from analysis.segments import aborted_stages
 from analysis.setting import plan_of
 from records.clock import NS, Clock
@@ -85,7 +86,9 @@ def read_cut_short(folder: Path) -> CutShort:
     last_ns = max(last_ns, max((sample.t_ns for sample in reader.usage()), default=0))
     known = {line.stage.id for line in done} | aborted_stages(events)
     counts = {line.stage.id: book.counts(line) for line in done if line.stage.id in tried}
-    past = past_of(lines, events, segments, counts, next_id=1 + max(_ids(begun, lines, events), default=-1))
+    next_id = 1 + max(_ids(begun, lines, events), default=-1)
+    costs_at = {one.line.stage.id: load_costs(one.line, one.figures) for one in read_run(reader).stages}
+    past = past_of(lines, events, segments, counts, next_id=next_id, costs_at=costs_at)
     left = tuple(one for one in _begun(begun, lines) if one.stage not in known)
     return CutShort(folder, manifest, past, left, 1 + len(segments), last_ns, sizes)
 

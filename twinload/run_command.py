@@ -45,7 +45,10 @@ from twinload.resume import CutShort, read_cut_short, refuse_unlike_parts, reope
 from twinload.signals import orderly_end
 from userpool import Pool
 
-_QUICK = ("search.pairs=1", "search.time_limit_s=60.0", "stages.fractions=[0.2, 0.5, 0.8, 1.2]", "stages.probe_s=2")
+_QUICK = (
+    'search.mode="curve"', "search.pairs=1", "search.time_limit_s=60.0", "stages.fractions=[0.2, 0.5, 0.8, 1.2]",
+    "stages.probe_s=2",
+)  # fmt: skip
 COMPARED = "compare"  # folder in a run's folder
 GENERATOR, HOST = "generator", "host"
 

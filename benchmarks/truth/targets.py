@@ -75,12 +75,13 @@ def one_server(arrival_s: Floats, service_s: Floats) -> Floats:
 
 def many_servers(arrival_s: Floats, service_s: Floats, servers: int) -> Floats:
     """Return the departures of c servers with one queue (Kiefer and Wolfowitz: the next free server takes the next)."""
-    free = [0.0] * servers
-    out = np.empty(len(arrival_s))
-    for i, (at, work) in enumerate(zip(arrival_s.tolist(), service_s.tolist(), strict=True)):
-        out[i] = left = max(at, free[0]) + work
-        heapq.heapreplace(free, left)
-    return out
+    free, out, replace_first = [0.0] * servers, list[float](), heapq.heapreplace
+    for at, work in zip(arrival_s.tolist(), service_s.tolist(), strict=True):
+        first = free[0]
+        left = (at if at > first else first) + work
+        replace_first(free, left)
+        out.append(left)
+    return np.array(out)
 
 
 def fixed(mu_rps: float, limit_ms: float) -> Target:

@@ -10,11 +10,14 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from analysis.capacity import BlockCapacity, block_capacities, enough
+from analysis.asked import standing
+from analysis.capacity import BlockCapacity, block_capacities
 from benchmarks.truth.targets import Answered, Target
 from records.plan import Plan
 from records.stage import Stage, StageLine
-from swarm.schedule import OVERHEAD_S, Answers, Scope, campaign
+from swarm.capacity_pairs import Standing
+from swarm.schedule import Answers, Scope, campaign
+from swarm.stages import OVERHEAD_S
 from swarm.trials import Counts, Half, Trial
 
 CONNECTIONS = 64
@@ -44,7 +47,7 @@ def make_plan(limit_ms: float, *, seed: int, time_limit_s: float, ratio_width: f
         "stages": {"kind": "probe", "fractions": [0.2, 0.5, 0.8], "warmup_s": 1, "measure_s": 2},
         "slo": {"p99_ms": limit_ms},
         "search": {"mode": "capacity", "seed": seed, "time_limit_s": time_limit_s, "ratio_width": ratio_width,
-                   "trial_s": trial_s},
+                   "trial_s": trial_s, "asked": ["capacity"]},
     }  # fmt: skip
     return Plan.model_validate(tree)
 
@@ -78,9 +81,9 @@ class VirtualDriver:
             lines = tuple(self.stage(stage) for stage in sweep)
             self.now_s += OVERHEAD_S
 
-    def _enough(self, trials: Sequence[Trial]) -> str | None:
+    def _enough(self, trials: Sequence[Trial]) -> Standing:
         self.trials = list(trials)
-        return enough(trials, self.plan)
+        return standing(trials, (), self.plan)
 
     def stage(self, stage: Stage) -> StageLine:
         """Drive one stage and return its line."""
@@ -89,7 +92,7 @@ class VirtualDriver:
         if stage.rate_rps is None:
             done = int(target.saturation_rps * self.rng.normal(1, 0.02) * stage.measure_s)
             return StageLine(0, "", stage, "virtual", 1, int(begun_s), None, done, done)
-        if stage.kind == "measure":  # the curve's stages leave no mark on the search
+        if stage.kind in ("measure", "rest"):  # the curve's stages leave no mark on the search
             count = int(stage.rate_rps * stage.measure_s)
             return StageLine(0, "", stage, "virtual", 1, int(begun_s), float(count), count, count, valid=True)
         run = target.run(self.rng, stage.rate_rps, stage.length_s, begun_s)

@@ -6,7 +6,7 @@ import math
 
 import pytest
 
-from analysis.capacity import block_capacities, capacity_of, capacity_ratio, enough
+from analysis.capacity import block_capacities, capacity_of, capacity_ratio
 from benchmarks.truth.virtual import make_plan
 from records.stage import Stage, StageLine
 from swarm.trials import Counts, Trial
@@ -66,15 +66,3 @@ def test_no_interval_is_narrower_than_an_eighth_of_the_width() -> None:
     found = capacity_ratio(block_capacities(every, PLAN), "known", PLAN)
     assert found is not None
     assert found.interval.hi / found.interval.value == pytest.approx(1.02 ** (1 / 8))
-
-
-def test_enough_is_three_pairs_within_the_width() -> None:
-    def run(factors: tuple[float, ...]) -> str | None:
-        return enough([t for p, f in enumerate(factors) for t in trials("baseline", p, 1000)
-                       + trials("candidate", p, 1000 * f)], PLAN)  # fmt: skip
-
-    assert run((2.0, 2.0)) is None
-    assert run((1.8, 2.0, 2.2)) is None
-    said = run((1.99, 2.0, 2.01))
-    assert said is not None
-    assert "known 2.000" in said

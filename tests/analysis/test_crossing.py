@@ -14,7 +14,7 @@ def shares(x: np.typing.NDArray[np.float64], at: float, slope: float) -> list[fl
     return (1 - np.exp(math.log(0.99) * np.exp(slope * (x - at)))).tolist()
 
 
-@pytest.mark.parametrize("slope", [float(SLOPES[3]), float(SLOPES[8])])
+@pytest.mark.parametrize("slope", [float(SLOPES[9]), float(SLOPES[12])])
 def test_exact_shares_give_their_crossing_and_slope(slope: float) -> None:
     x = np.log(np.array([940.0, 970.0, 1000.0, 1030.0]))
     found = crossing(x.tolist(), shares(x, math.log(985), slope))
@@ -31,7 +31,7 @@ def test_a_sharp_limit_is_steep_and_lies_between_its_trials() -> None:
 
 def test_one_large_share_moves_the_crossing_by_little() -> None:
     x = np.log(np.linspace(940, 1030, 12))
-    clean = shares(x, math.log(985), float(SLOPES[4]))
+    clean = shares(x, math.log(985), float(SLOPES[9]))
     moved = crossing(x.tolist(), [*clean[:5], 0.3, *clean[6:]])
     assert math.exp(moved.log_rps) == pytest.approx(985, rel=0.05)
 

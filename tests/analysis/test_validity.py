@@ -9,7 +9,7 @@ from analysis.validity import StageFigures, carried, figures_of, judge, measured
 from records.clock import NS
 from records.instance import Instance
 from records.plan_file import check_plan
-from records.stage import Proof, Stage, StageLine
+from records.stage import Proof, Stage, StageKind, StageLine
 from records.usage import HostUsage, UsageLine
 
 STAGE = Stage(1, "steps-1", "measure", "go", "balance", 0, 0, 1_000.0, 1, 2)
@@ -133,9 +133,10 @@ def test_a_twin_nobody_watches_is_valid_below_its_limit_and_open_beyond() -> Non
     assert "twin's CPU not watched" in judge(LINE, replace(unwatched, answered_rps=500.0))[0]
 
 
-def test_a_probe_is_not_judged() -> None:
-    probe = replace(LINE, stage=replace(STAGE, kind="probe", rate_rps=None), complete=False)
-    assert judge(probe, replace(GOOD, generator_percent=99.0)) == ()
+@pytest.mark.parametrize("kind", ["probe", "rest"])
+def test_probes_and_rests_are_not_judged(kind: StageKind) -> None:
+    line = replace(LINE, stage=replace(STAGE, kind=kind, rate_rps=None), complete=False)
+    assert judge(line, replace(GOOD, generator_percent=99.0)) == ()
 
 
 def test_past_saturation_is_short_of_the_offer_at_the_cpu_limit() -> None:

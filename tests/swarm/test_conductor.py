@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
+import pytest
 from swarm_cases import make_stage
 
 from records.clock import NS, Clock
@@ -130,12 +131,18 @@ def test_sweeps_follow_one_another_and_the_end_is_told() -> None:
     assert [order.number for order in straw.crew.orders] == [0, 1]
 
 
-def test_a_sweep_begins_on_the_next_whole_second_but_one() -> None:
-    straw = Stage0([SWEEP])
-    straw.now_ns += 300_000_000
+@pytest.mark.parametrize(
+    ("workers", "ms_past", "begins"),
+    [(2, 300, (502, 1_700_000_000)), (1, 300, (501, 700_000_000)), (1, 700, (502, 1_300_000_000))],
+)
+def test_a_sweep_begins_on_a_whole_second_that_leaves_time_to_prepare(
+    workers: int, ms_past: int, begins: tuple[int, int]
+) -> None:
+    straw = Stage0([SWEEP], workers=workers)
+    straw.now_ns += ms_past * 1_000_000
     straw.conductor.run()
     (order,) = straw.crew.orders
-    assert (order.start_second, order.begins_in_ns) == (502, 1_700_000_000)
+    assert (order.start_second, order.begins_in_ns) == begins
 
 
 def test_twins_of_a_pair_get_the_same_seed_and_others_do_not() -> None:
@@ -147,6 +154,17 @@ def test_twins_of_a_pair_get_the_same_seed_and_others_do_not() -> None:
     one, two, *others = [order.seed for order in straw.crew.orders]
     assert one == two
     assert len({one, *others}) == 3
+
+
+def test_each_sweep_of_a_block_draws_anew_and_the_other_twin_draws_the_same() -> None:
+    trials = [(replace(make_stage(i, twin=t, endpoint="front", pair=1), kind="trial"),) for i, t in enumerate(
+        ["one", "one", "two", "two"]
+    )]  # fmt: skip
+    straw = Stage0(list(trials))
+    straw.conductor.run()
+    first, second, *others = [order.seed for order in straw.crew.orders]
+    assert first != second
+    assert others == [first, second]
 
 
 def test_a_worker_that_dies_is_told_and_the_others_finish() -> None:

@@ -36,6 +36,28 @@ def test_one_bad_trial_of_three_makes_no_upper_bound_and_two_do() -> None:
     assert (twice.lower_rps, twice.upper_rps, twice.reached) == (100, 101, True)
 
 
+def test_the_split_has_the_least_surplus_below_it() -> None:
+    ladder = ((100, 0), (101, 9), (102, 0), (103, 9))
+    found = relevant_bounds(outcomes(*ladder), GOAL)
+    assert (found.lower_rps, found.upper_rps) == (100, 101)
+    again = relevant_bounds(outcomes(*ladder, (102, 0)), GOAL)
+    assert (again.lower_rps, again.upper_rps, again.reached) == (102, 103, False)
+
+
+@given(capacity=st.floats(400, 600), offset=st.floats(0, 0.999), flip=st.integers(0, 5))
+def test_one_wrong_trial_moves_the_bounds_by_two_steps_at_most(capacity: float, offset: float, flip: int) -> None:
+    search, done = Search(GOAL, offset, 500.0), list[Outcome]()
+    while rates := search.next_rates(done):
+        for rate in rates:
+            good = (rate <= capacity) != (len(done) == flip)
+            done.append(Outcome(rate, 0.0 if good else 50.0))
+    found = relevant_bounds(done, GOAL)
+    assert found.lower_rps is not None
+    assert found.upper_rps is not None
+    assert found.lower_rps <= capacity * 1.01**2.001
+    assert found.upper_rps > capacity / 1.01**2.001
+
+
 def test_a_bound_is_for_good_only_when_tried_again() -> None:
     assert not relevant_bounds(outcomes((100, 0), (101, 9)), GOAL).reached
     assert relevant_bounds(outcomes((100, 0), (101, 9), (100, 0), (101, 9)), GOAL).reached
@@ -80,7 +102,7 @@ def test_trials_that_say_anything_end_the_search(offset: float, seed: int) -> No
     while rates := search.next_rates(done):
         assert list(rates) == sorted(set(rates))
         done += [Outcome(rate, rng.choice([0.0, 0.7, 1.4, 80.0, None])) for rate in rates]
-    assert len(done) <= GOAL.most_trials + 1
+    assert len(done) <= GOAL.most_trials + GOAL.rungs - 1  # the last ladder is driven whole
 
 
 def test_loads_out_of_the_generators_reach_are_left_after_two_tries() -> None:

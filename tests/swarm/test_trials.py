@@ -103,10 +103,7 @@ def test_an_invalid_trial_is_an_outcome_without_evidence() -> None:
     assert evidence_of([trial(0, 0, valid=False)], SLO).outcomes == (Outcome(100, None),)
 
 
-def test_a_good_trial_that_was_not_steady_is_prolonged_once_a_block_and_then_marked() -> None:
-    first = evidence_of([trial(0, 0, moved=True)], SLO)
-    assert (first.outcomes, first.prolong_rps) == ((), 100)
-    again = evidence_of([trial(0, 0, moved=True), trial(10, 0, moved=True)], SLO)
-    assert again.outcomes == (Outcome(100, 0.0),)
-    assert again.prolong_rps is None
-    assert len(again.marked) == 1
+def test_a_good_trial_that_was_not_steady_counts_and_is_marked() -> None:
+    found = evidence_of([trial(0, 0, moved=True), trial(10, 0)], SLO)
+    assert found.outcomes == (Outcome(100, 0.0), Outcome(100, 0.0))
+    assert len(found.marked) == 1

@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from swarm_cases import make_plan
 
-from analysis.capacity import enough
+from analysis.asked import standing
 from records.clock import NS
 from records.event import Event
 from records.manifest import HostFacts
@@ -66,7 +66,7 @@ class World:
         def count(line: StageLine) -> Counts:
             return past.counts(line.stage.id) or self.counts[line.stage.id]
 
-        answers = Answers(count, lambda trials: enough(trials, self.plan))
+        answers = Answers(count, lambda trials: standing(trials, (), self.plan))
         scope = replace(Scope.of(self.plan), first_id=past.next_id)
         schedule = campaign(self.plan, scope, clock=lambda: load_s, tell=tell, answers=answers)
         try:

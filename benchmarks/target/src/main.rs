@@ -5,6 +5,7 @@ use std::net::TcpListener;
 use std::process::ExitCode;
 
 mod options;
+mod pace;
 mod responder;
 mod tls;
 
@@ -33,7 +34,7 @@ fn run() -> anyhow::Result<()> {
             let mut stdout = std::io::stdout();
             writeln!(stdout, "listening {}", listener.local_addr()?)?;
             stdout.flush()?;
-            Ok(Responder::new(listener, options.answer_bytes, options.work_ns, tls)?.serve()?)
+            Ok(Responder::new(listener, options.answer_bytes, options.work, tls)?.serve()?)
         }
     }
 }

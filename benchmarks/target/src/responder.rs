@@ -3,18 +3,21 @@
 //! A request is what ends in an empty line; bodies are not read, so send none. Level-triggered reads, because a
 //! connection that cannot be written to at once (a slow reader) keeps the rest of its answer and waits for room.
 
-use std::collections::HashMap;
+use std::cmp::Reverse;
+use std::collections::{BinaryHeap, HashMap};
 use std::io;
 use std::net::TcpListener;
 use std::os::fd::{AsFd as _, AsRawFd as _, OwnedFd};
 use std::sync::Arc;
 
-use rustix::event::epoll;
+use rustix::event::{Timespec, epoll};
 use rustix::io::Errno;
 use rustix::net::{SendFlags, SocketFlags, sockopt};
 use rustix::time::{ClockId, clock_gettime};
 use rustls::{ServerConfig, ServerConnection};
 
+use crate::options::Work;
+use crate::pace::{Kind, Pacer};
 use crate::tls;
 
 const LISTENER: u64 = u64::MAX;
@@ -23,6 +26,8 @@ const REQUEST_BYTES: usize = 16 * 1024;
 
 struct Peer {
     socket: OwnedFd,
+    /// Which of the connections that had this descriptor it is.
+    serial: u64,
     /// A request of which the end has not come.
     part: Vec<u8>,
     /// Answers that found no room.
@@ -32,13 +37,28 @@ struct Peer {
     tls: Option<Box<ServerConnection>>,
 }
 
+/// What the work of a request is, and what is under way of it.
+enum Working {
+    Busy { ns: u64 },
+    Paced(Box<Paced>),
+}
+
+/// Answers that wait for their moment: when, of whom (descriptor and serial), and which.
+struct Paced {
+    pacer: Pacer,
+    due: BinaryHeap<Reverse<(u64, u64, u64, Kind)>>,
+    failed: Vec<u8>,
+    wrong: Vec<u8>,
+}
+
 pub(crate) struct Responder {
     listener: TcpListener,
     epoll: OwnedFd,
     peers: HashMap<u64, Peer>,
     answer: Vec<u8>,
-    work_ns: u64,
+    work: Working,
     answered: u64,
+    accepted: u64,
     tls: Option<Arc<ServerConfig>>,
     /// What a session decrypted, and answers before it encrypts them.
     plain: (Vec<u8>, Vec<u8>),
@@ -48,14 +68,23 @@ impl Responder {
     pub(crate) fn new(
         listener: TcpListener,
         answer_bytes: usize,
-        work_ns: u64,
+        work: Work,
         tls: Option<Arc<ServerConfig>>,
     ) -> io::Result<Self> {
         listener.set_nonblocking(true)?;
         let epoll = epoll::create(epoll::CreateFlags::CLOEXEC)?;
         epoll::add(&epoll, &listener, epoll::EventData::new_u64(LISTENER), epoll::EventFlags::IN)?;
         let (peers, answer, plain) = (HashMap::new(), answer(answer_bytes), (Vec::new(), Vec::new()));
-        Ok(Self { listener, epoll, peers, answer, work_ns, answered: 0, tls, plain })
+        let work = match work {
+            Work::Busy { ns } => Working::Busy { ns },
+            Work::Paced(pace) => Working::Paced(Box::new(Paced {
+                pacer: Pacer::new(pace),
+                due: BinaryHeap::new(),
+                failed: b"HTTP/1.1 503 Service Unavailable\r\nContent-Length: 0\r\n\r\n".to_vec(),
+                wrong: b"HTTP/1.1 200 OK\r\nContent-Type: text/plain\r\nContent-Length: 2\r\n\r\nno".to_vec(),
+            })),
+        };
+        Ok(Self { listener, epoll, peers, answer, work, answered: 0, accepted: 0, tls, plain })
     }
 
     /// Serves until the process ends.
@@ -64,7 +93,8 @@ impl Responder {
         let mut buffer = vec![0_u8; 64 * 1024];
         loop {
             events.clear();
-            match epoll::wait(&self.epoll, rustix::buffer::spare_capacity(&mut events), None) {
+            let wait = self.until_due();
+            match epoll::wait(&self.epoll, rustix::buffer::spare_capacity(&mut events), wait.as_ref()) {
                 Ok(_) | Err(Errno::INTR) => {}
                 Err(errno) => return Err(errno.into()),
             }
@@ -74,6 +104,40 @@ impl Responder {
                     peer => self.react(peer, event.flags, &mut buffer),
                 }
             }
+            self.answer_due();
+        }
+    }
+
+    /// Returns how long it is to the next answer that waits for its moment; None when none does.
+    fn until_due(&self) -> Option<Timespec> {
+        let Working::Paced(paced) = &self.work else { return None };
+        let Reverse((due_ns, ..)) = paced.due.peek()?;
+        let left_ns = due_ns.saturating_sub(monotonic_ns());
+        Some(Timespec { tv_sec: (left_ns / 1_000_000_000) as i64, tv_nsec: (left_ns % 1_000_000_000) as i64 })
+    }
+
+    /// Sends the answers whose moment has come; those of connections that are gone are let go.
+    fn answer_due(&mut self) {
+        let now_ns = monotonic_ns();
+        loop {
+            let Working::Paced(paced) = &mut self.work else { return };
+            let Some(&Reverse((due_ns, id, serial, kind))) = paced.due.peek() else { return };
+            if due_ns > now_ns {
+                return;
+            }
+            paced.due.pop();
+            let Some(mut peer) = self.peers.remove(&id) else { continue };
+            if peer.serial == serial {
+                peer.unsent.extend_from_slice(match kind {
+                    Kind::Good => &self.answer,
+                    Kind::Failed => &paced.failed,
+                    Kind::Wrong => &paced.wrong,
+                });
+                if !matches!(self.flush(&mut peer), Ok(true)) {
+                    continue;
+                }
+            }
+            self.peers.insert(id, peer);
         }
     }
 
@@ -86,7 +150,9 @@ impl Responder {
                     epoll::add(&self.epoll, &socket, epoll::EventData::new_u64(id), epoll::EventFlags::IN)?;
                     let session = |config| ServerConnection::new(config).map(Box::new).map_err(io::Error::other);
                     let tls = self.tls.clone().map(session).transpose()?;
-                    self.peers.insert(id, Peer { socket, part: Vec::new(), unsent: Vec::new(), full: false, tls });
+                    let (serial, part, unsent) = (self.accepted, Vec::new(), Vec::new());
+                    self.accepted += 1;
+                    self.peers.insert(id, Peer { socket, serial, part, unsent, full: false, tls });
                 }
                 Err(Errno::AGAIN) => return Ok(()),
                 Err(Errno::CONNABORTED | Errno::INTR) => {}
@@ -121,12 +187,14 @@ impl Responder {
             asked.clear();
             answers.clear();
             tls::decrypt(&mut session, &buffer[..count], &mut asked)?;
-            self.collect(&mut peer.part, &asked, &mut answers);
+            let whom = (peer.socket.as_raw_fd() as u64, peer.serial);
+            self.collect(&mut peer.part, &asked, &mut answers, whom);
             tls::encrypt(&mut session, &answers, &mut peer.unsent)?;
             self.plain = (asked, answers);
             peer.tls = Some(session);
         } else {
-            self.collect(&mut peer.part, &buffer[..count], &mut peer.unsent);
+            let whom = (peer.socket.as_raw_fd() as u64, peer.serial);
+            self.collect(&mut peer.part, &buffer[..count], &mut peer.unsent, whom);
         }
         if peer.part.len() > REQUEST_BYTES {
             return Ok(false);
@@ -135,40 +203,39 @@ impl Responder {
     }
 
     /// Answers the requests that are whole now and keeps the rest.
-    fn collect(&mut self, part: &mut Vec<u8>, bytes: &[u8], out: &mut Vec<u8>) {
+    fn collect(&mut self, part: &mut Vec<u8>, bytes: &[u8], out: &mut Vec<u8>, whom: (u64, u64)) {
         if part.is_empty() {
-            let used = self.requests(bytes, out);
+            let used = self.requests(bytes, out, whom);
             part.extend_from_slice(&bytes[used..]);
         } else {
             part.extend_from_slice(bytes);
-            let used = self.requests(part, out);
+            let used = self.requests(part, out, whom);
             part.drain(..used);
         }
     }
 
-    /// Appends an answer for every whole request and returns how many bytes those were.
-    fn requests(&mut self, bytes: &[u8], out: &mut Vec<u8>) -> usize {
+    /// Appends an answer for every whole request, or plans it, and returns how many bytes those were.
+    fn requests(&mut self, bytes: &[u8], out: &mut Vec<u8>, (id, serial): (u64, u64)) -> usize {
         let mut used = 0;
         while let Some(end) = find_end(&bytes[used..]) {
             if bytes[used..].starts_with(b"GET /count ") {
                 out.extend_from_slice(&count_answer(self.answered));
             } else {
-                self.work();
                 self.answered += 1;
-                out.extend_from_slice(&self.answer);
+                match &mut self.work {
+                    Working::Busy { ns } => {
+                        work(*ns);
+                        out.extend_from_slice(&self.answer);
+                    }
+                    Working::Paced(paced) => {
+                        let (due_ns, kind) = paced.pacer.admit(monotonic_ns());
+                        paced.due.push(Reverse((due_ns, id, serial, kind)));
+                    }
+                }
             }
             used += end;
         }
         used
-    }
-
-    fn work(&self) {
-        if self.work_ns > 0 {
-            let until_ns = monotonic_ns() + self.work_ns;
-            while monotonic_ns() < until_ns {
-                std::hint::spin_loop();
-            }
-        }
     }
 
     /// Sends what is unsent; asks for room when there is none.
@@ -190,6 +257,15 @@ impl Responder {
             epoll::modify(&self.epoll, peer.socket.as_fd(), epoll::EventData::new_u64(id), flags)?;
         }
         Ok(true)
+    }
+}
+
+fn work(ns: u64) {
+    if ns > 0 {
+        let until_ns = monotonic_ns() + ns;
+        while monotonic_ns() < until_ns {
+            std::hint::spin_loop();
+        }
     }
 }
 
