@@ -10,7 +10,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from analysis.curve import BlockPoint, Curve, CurvePoint
-from analysis.intervals import Interval, mean_interval
+from analysis.intervals import LEAST_FOR_T, Interval, mean_interval
 from analysis.proof import mean_or_none
 from analysis.validity import carried
 
@@ -49,14 +49,22 @@ class Memory:
 
 
 def same_load(baseline: Curve, candidate: Curve, baseline_memory: Memory, candidate_memory: Memory) -> SameLoad | None:
-    """Return the comparison at the highest rate that both carry, None when there is no such rate."""
+    """Return the comparison at the highest rate that both carry, None when there is no such rate.
+
+    A rate carried in three pairs goes before a higher one carried in fewer: the pair is the unit, and a capacity search
+    drives most rates in one pair alone.
+    """
     ours = {point.at_rps: point for point in baseline.points if carries(point)}
     theirs = {point.at_rps: point for point in candidate.points if carries(point)}
-    common = sorted(ours.keys() & theirs.keys())
+    common = ours.keys() & theirs.keys()
     if not common:
         return None
-    rate = common[-1]
+    rate = max(common, key=lambda at: (min(_pairs(ours[at], theirs[at]), LEAST_FOR_T), at))
     return SameLoad(rate, _at_load(ours[rate], baseline_memory), _at_load(theirs[rate], candidate_memory))
+
+
+def _pairs(one: CurvePoint, two: CurvePoint) -> int:
+    return len({block.pair for block in one.counted} & {block.pair for block in two.counted})
 
 
 def carries(point: CurvePoint) -> bool:

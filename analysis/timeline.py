@@ -34,12 +34,13 @@ class Span:
 class Load:
     """One second of one twin: planned starts (None where a probe plans none), answers, and good ones among them.
 
-    An answer counts in the second of its end, whichever stage it belongs to: it took the twin's time here. What senders
-    do not tell is None: arrivals that waited (the most), connections opened, the CPU share of the busiest sending
-    thread, bodies compared; `differed` counts those that were not the gate's.
+    An answer counts in the second of its end, whichever stage it belongs to: it took the twin's time here; a send in
+    that of its start. What senders do not tell is None: arrivals that waited (the most), connections opened, the CPU
+    share of the busiest sending thread, bodies compared; `differed` counts those that were not the gate's.
     """
 
     offered: float | None = None
+    sent: int = 0
     answered: int = 0
     achieved: int = 0
     dropped: int = 0
@@ -74,6 +75,7 @@ class LoadTrace:
     def add(self, second: Second) -> None:
         """Take one line in."""
         load = self.seconds.setdefault((second.second, second.twin), Load())
+        load.sent += second.sent
         load.answered += second.done
         load.achieved += second.done - second.failed
         if second.offered is not None:
