@@ -71,6 +71,7 @@ bench-long: setup $(TARGET)  ## All benchmarks in full, about an hour
 	$(PY) -m benchmarks.engine --rounds 40 --window 3
 	$(PY) -m benchmarks.truth_virtual --repetitions 2000 --time-limit 2400 --jobs 2
 	$(PY) -m benchmarks.truth_virtual --stopping --repetitions 4000
+	$(PY) -m benchmarks.report --check
 
 clean:  ## Remove what was built or installed here (runs/ stays)
 	-@test ! -x .venv/bin/twinload || .venv/bin/twinload down -q
