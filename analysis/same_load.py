@@ -59,11 +59,12 @@ def same_load(baseline: Curve, candidate: Curve, baseline_memory: Memory, candid
     common = ours.keys() & theirs.keys()
     if not common:
         return None
-    rate = max(common, key=lambda at: (min(_pairs(ours[at], theirs[at]), LEAST_FOR_T), at))
+    rate = max(common, key=lambda at: (min(common_pairs(ours[at], theirs[at]), LEAST_FOR_T), at))
     return SameLoad(rate, _at_load(ours[rate], baseline_memory), _at_load(theirs[rate], candidate_memory))
 
 
-def _pairs(one: CurvePoint, two: CurvePoint) -> int:
+def common_pairs(one: CurvePoint, two: CurvePoint) -> int:
+    """Return in how many pairs both points count."""
     return len({block.pair for block in one.counted} & {block.pair for block in two.counted})
 
 
