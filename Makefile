@@ -84,6 +84,7 @@ bench-long: setup $(TARGET)  ## All benchmarks in full, four hours and more
 	$(PY) -m benchmarks.truth_virtual --repetitions 2000 --time-limit 2400 --jobs 2 --seed 300000
 	$(PY) -m benchmarks.truth_virtual --stopping --repetitions 4000
 	$(PY) -m benchmarks.truth --long
+	$(PY) -m benchmarks.report --check
 
 clean:  ## Remove what was built or installed here (runs/ stays)
 	-@test ! -x .venv/bin/twinload || .venv/bin/twinload down -q

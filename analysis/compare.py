@@ -4,22 +4,25 @@
 
 Three subjects: each twin by itself, and `ratio`, candidate ÷ baseline within each run, in which what the machine had of
 a good or a bad day cancels. Blocks are the unit for a twin, pairs for the ratio. Capacities come with intervals alone.
-CPU and memory, which depend little on the rate, are compared at rates within 20 %, p99 within 2 %.
+CPU and memory, which depend little on the rate, are compared at rates within 20 %, p99 within 2 %; where both runs
+searched capacities, in the trials near each twin's own, and saturation throughput, of one block then, is not judged.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final, Literal
 
 from analysis.curve import BlockPoint, CurvePoint
 from analysis.findings import Findings
-from analysis.intervals import Interval
+from analysis.intervals import LEAST_FOR_T, Interval
 from analysis.likeness import Unlike, programs_changed, unlike
+from analysis.proof import mean_or_none
 from analysis.ratio import Bound
-from analysis.same_load import carries, cpu_s_per_1k
+from analysis.same_load import carries, common_pairs, cpu_s_per_1k
 from analysis.summary_schema import Summary
+from analysis.trial_points import near_capacity
 from analysis.unpaired import ratio_of_estimates, unpaired_ratio
 from records.plan import ComparePlan
 
@@ -173,6 +176,8 @@ def _find(base: ComparedRun, new: ComparedRun, endpoint: str, subject: Subject, 
         return _of_estimates(*(_capacity(run.summary, run.findings, endpoint, subject) for run in (base, new)))
     if figure == "saturation":
         return _of_saturation(base.findings, new.findings, endpoint, subject)
+    if figure in ("cpu_s_per_1k", "memory") and _searched(base.findings, new.findings, endpoint):
+        return _at_capacity(base.findings, new.findings, endpoint, subject, figure)
     return _at_load(base.findings, new.findings, endpoint, subject, figure)
 
 
@@ -215,7 +220,32 @@ def _of_saturation(base: Findings, new: Findings, endpoint: str, subject: Subjec
             bounds.append("at_least" if found and found.at_least else None)
     if not all(samples):
         return _Found(note=f"no saturation throughput in {_missing(samples)}")
-    return _bounded(unpaired_ratio(*samples), *bounds)
+    ratio_found = _bounded(unpaired_ratio(*samples), *bounds)
+    # a search drives one block there: the capacity decides
+    return replace(ratio_found, asked=not _searched(base, new, endpoint))
+
+
+def _searched(base: Findings, new: Findings, endpoint: str) -> bool:
+    """Say whether both runs found a capacity of both twins."""
+    return all(run.capacity[twin, endpoint] is not None for run in (base, new) for twin in run.twins)
+
+
+def _at_capacity(base: Findings, new: Findings, endpoint: str, subject: Subject, figure: Figure) -> _Found:
+    """Compare what the twins used in the trials near their own capacities: a search drives those in every pair."""
+    samples = []
+    for run in (base, new):
+        by_pair = {}
+        for twin in run.twins:
+            near = near_capacity(run.trials[twin, endpoint], run.blocks_of(twin, endpoint))
+            means = {pair: mean_or_none([_READ[figure](one) for one in points]) for pair, points in near.items()}
+            by_pair[twin] = {pair: value for pair, value in means.items() if value is not None}
+        one = by_pair[run.baseline if subject == "baseline" else run.candidate]
+        samples.append(
+            _ratios(by_pair[run.baseline], by_pair[run.candidate]) if subject == "ratio" else [*one.values()]
+        )
+    if not all(samples):
+        return _Found(note=f"no trial near the capacity has it in {_missing(samples)}")
+    return _Found(unpaired_ratio(*samples))
 
 
 def _bounded(ratio: Interval | None, base: Bound | None, new: Bound | None) -> _Found:
@@ -247,15 +277,24 @@ def _at_load(base: Findings, new: Findings, endpoint: str, subject: Subject, fig
 
 
 def _common_rates(base: Findings, new: Findings, endpoint: str) -> tuple[float, float] | None:
-    """Return the rates to compare at: the highest that both twins carry in both runs, else each run's own highest."""
-    carried = [
-        set(_carried(findings, findings.baseline, endpoint)) & set(_carried(findings, findings.candidate, endpoint))
-        for findings in (base, new)
-    ]
-    common = carried[0] & carried[1]
+    """Return the rates to compare at: the highest that both twins carry in both runs, else each run's own highest.
+
+    As for the same load, a rate carried in three pairs goes before a higher one carried in fewer.
+    """
+    ours, theirs = (_pairs_by_rate(findings, endpoint) for findings in (base, new))
+    common = {rate: min(ours[rate], theirs[rate]) for rate in ours.keys() & theirs.keys()}
     if common:
-        return max(common), max(common)
-    return (max(carried[0]), max(carried[1])) if all(carried) else None
+        return _best(common), _best(common)
+    return (_best(ours), _best(theirs)) if ours and theirs else None
+
+
+def _pairs_by_rate(findings: Findings, endpoint: str) -> dict[float, int]:
+    one, two = (_carried(findings, twin, endpoint) for twin in findings.twins)
+    return {rate: common_pairs(one[rate], two[rate]) for rate in one.keys() & two.keys()}
+
+
+def _best(pairs: Mapping[float, int]) -> float:
+    return max(pairs, key=lambda rate: (min(pairs[rate], LEAST_FOR_T), rate))
 
 
 def _carried(findings: Findings, twin: str, endpoint: str) -> Mapping[float, CurvePoint]:

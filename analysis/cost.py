@@ -61,7 +61,7 @@ class Demand:
     fleet_rps: float
     capacity_rps: Estimate
     vcpus: float
-    bytes_per_rps: float | None = None
+    bytes_per_rps: Estimate | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,9 +134,11 @@ def fleet_of(demands: Sequence[Demand], cost: CostPlan, room: Room | None = None
     size = cost.vcpus_per_instance or measured
     by_cpu = together([_need(demand, size, cost.head_room) for demand in demands])
     by_memory = None if room is None else _by_memory(demands, room, size / measured, cost.head_room)
-    floor = max(by_memory or 0.0, float(cost.minimum_instances))
-    need = _at_least(by_cpu, floor)
-    binding = _binding(by_cpu.value, by_memory or 0.0, cost.minimum_instances)
+    need = _at_least(by_cpu, float(cost.minimum_instances))
+    if by_memory is not None:
+        need = _larger(need, by_memory)
+    of_memory = 0.0 if by_memory is None else by_memory.value
+    binding = _binding(by_cpu.value, of_memory, cost.minimum_instances)
     instances = replace(_rounded_up(need), bound=by_cpu.bound if binding == "cpu" else None)
     vcpus = instances.times(size)
     return Fleet(
@@ -147,7 +149,7 @@ def fleet_of(demands: Sequence[Demand], cost: CostPlan, room: Room | None = None
         binding=binding,
         need=need,
         cpu_instances=by_cpu.value,
-        memory_instances=by_memory,
+        memory_instances=None if by_memory is None else by_memory.value,
     )
 
 
@@ -189,22 +191,38 @@ def _need(demand: Demand, size: float, head_room: float) -> Estimate:
     )
 
 
-def _by_memory(demands: Sequence[Demand], room: Room, scale: float, head_room: float) -> float | None:
+def _by_memory(demands: Sequence[Demand], room: Room, scale: float, head_room: float) -> Estimate | None:
     free = room.limit_bytes * scale - room.idle_bytes
     if free <= 0:
         raise DoesNotFit(
             f"at rest it uses {room.idle_bytes / 2**20:,.0f} MiB, an instance has "
             f"{room.limit_bytes * scale / 2**20:,.0f} MiB"
         )
-    if any(demand.bytes_per_rps is None for demand in demands):
-        return None
-    grown = sum(d.fleet_rps / (1.0 - head_room) * max(d.bytes_per_rps or 0.0, 0.0) for d in demands)
-    return grown / free
+    grown = [
+        demand.bytes_per_rps.times(demand.fleet_rps / (1.0 - head_room) / free)
+        for demand in demands
+        if demand.bytes_per_rps is not None
+    ]
+    return together([_at_least(one, 0.0) for one in grown]) if len(grown) == len(demands) else None
 
 
 def _at_least(need: Estimate, floor: float) -> Estimate:
     hi = None if need.hi is None else max(need.hi, floor)
     return replace(need, value=max(need.value, floor), lo=max(need.lo or 0.0, floor), hi=hi)
+
+
+def _larger(one: Estimate, two: Estimate) -> Estimate:
+    """Return the larger of two needs, end by end; the first alone where the second is surely below it."""
+    if two.hi is not None and two.hi <= (one.lo or 0.0):
+        return one
+    his = (one.hi, two.hi)
+    return Estimate(
+        max(one.value, two.value),
+        max(one.lo or 0.0, two.lo or 0.0),
+        None if None in his else max(hi for hi in his if hi is not None),
+        _kind((one, two)),
+        one.bound,
+    )
 
 
 def _binding(by_cpu: float, by_memory: float, minimum: int) -> Binding:

@@ -11,6 +11,7 @@ from collections.abc import Mapping
 from analysis import setting
 from analysis.cost import CostSummary, Demand, DoesNotFit, Estimate, Fleet, Room, Sizing, fleet_of, saving_of
 from analysis.findings import Findings, memory_of
+from analysis.intervals import mean_interval
 from analysis.summary_schema import EndpointSummary, Throughput
 from records.plan import CostPlan
 
@@ -96,18 +97,23 @@ def _demand(
     vcpus = setting.twin_cores(instances, setting.serving(instances, twin, endpoint, plan), plan, twin)
     if vcpus is None:
         raise _CannotSize(f"its allotment is unknown; give twins.{twin}.cpus")
-    return Demand(endpoint, fleet_rps, _estimate(carried), vcpus, _bytes_per_rps(told))
+    return Demand(endpoint, fleet_rps, _estimate(carried), vcpus, _bytes_per_rps(findings, twin, endpoint))
 
 
 def _estimate(carried: Throughput) -> Estimate:
     return Estimate(carried.value, carried.lo, carried.hi, carried.interval, "at_least" if carried.at_least else None)
 
 
-def _bytes_per_rps(told: EndpointSummary | None) -> float | None:
-    same = None if told is None else told.same_load
-    if same is None or same.memory_bytes is None or same.idle_memory_bytes is None:
+def _bytes_per_rps(findings: Findings, twin: str, endpoint: str) -> Estimate | None:
+    """Return how memory grew with the rate, from rest to the same load, over the blocks there."""
+    same = findings.same_load[endpoint]
+    if same is None:
         return None
-    return (same.memory_bytes - same.idle_memory_bytes) / same.rate_rps
+    mine = same.baseline if twin == findings.baseline else same.candidate
+    at_rest = mine.idle_memory_bytes
+    used = [block.memory_bytes for block in mine.point.counted if block.memory_bytes is not None]
+    found = None if at_rest is None else mean_interval([(one - at_rest) / same.rate_rps for one in used])
+    return None if found is None else Estimate(found.value, found.lo, found.hi, found.kind)
 
 
 def _room(findings: Findings, twin: str, endpoint: str) -> Room | None:
@@ -131,7 +137,7 @@ def _assumptions(cost: CostPlan, sized_by: Mapping[str, Sizing], fleets: Mapping
     if any(fleet.memory_instances is None for fleet in known):
         texts.append("memory was not measured at the same load, so it asks for no instances")
     elif known:
-        texts.append("memory grows in a straight line from rest through the same load; its spread is not carried")
+        texts.append("memory grows in a straight line from rest through the same load, its spread over blocks carried")
     if any(fleet.instances.interval == "range" for fleet in known):
         texts.append("ends are from minimum and maximum over blocks, no confidence interval")
     elif known:

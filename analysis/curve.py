@@ -54,6 +54,7 @@ class BlockPoint:
     past_saturation: bool
     valid: bool
     why: tuple[str, ...]
+    throttled_ratio: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -177,7 +178,7 @@ def _point(run: RunData, stages: Sequence[StageData]) -> CurvePoint:
         valid=any(s.valid for s in stages),
         why=tuple(f"block {s.line.stage.block}: {reason}" for s in stages for reason in s.why),
         times=times,
-        by_block=tuple(_block_point(run, s, offered_rps) for s in stages),
+        by_block=tuple(block_point(run, s, offered_rps) for s in stages),
         at_rps=achieved_rps if offered_rps is None else offered_rps,
         live=first.stage.live,
         arrived_rps=arrived_rps,
@@ -192,7 +193,8 @@ def _point(run: RunData, stages: Sequence[StageData]) -> CurvePoint:
     )
 
 
-def _block_point(run: RunData, data: StageData, offered_rps: float | None) -> BlockPoint:
+def block_point(run: RunData, data: StageData, offered_rps: float | None) -> BlockPoint:
+    """Return a stage of any kind as a point; `offered_rps` is where it stands on the axis of rates."""
     stage, figures = data.line.stage, data.figures
     return BlockPoint(
         stage=stage.id,
@@ -206,8 +208,9 @@ def _block_point(run: RunData, data: StageData, offered_rps: float | None) -> Bl
         target_percent=figures.target_percent,
         memory_bytes=_memory(run, data),
         past_saturation=data.past_saturation,
-        valid=data.valid,
+        valid=not data.why,
         why=data.why,
+        throttled_ratio=figures.throttled_ratio,
     )
 
 

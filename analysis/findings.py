@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from analysis import setting
+from analysis.asked import asked_of
+from analysis.capacity import BlockCapacity, Capacity, block_capacities, capacity_of, capacity_ratio
 from analysis.curve import Curve, curves_of
 from analysis.ratio import Ratios, ratios_of
 from analysis.run import RunData
 from analysis.same_load import Memory, SameLoad, same_load
 from analysis.saturation import Saturation, saturation_of
+from analysis.trial_points import TrialPoint, trial_points
+from analysis.verdict import Verdict, verdict_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,7 +27,10 @@ class Bodies:
 
 @dataclass(frozen=True, slots=True)
 class Findings:
-    """What a run found, keyed by (twin, endpoint) or by endpoint; None where nothing can be said."""
+    """What a run found, keyed by (twin, endpoint) or by endpoint; None where nothing can be said.
+
+    `blocks` are the capacity search's, and `trials` its trials as points; both empty where none was made.
+    """
 
     run: RunData
     baseline: str
@@ -31,6 +39,10 @@ class Findings:
     saturation: dict[tuple[str, str], Saturation | None]
     same_load: dict[str, SameLoad | None]
     ratios: dict[str, Ratios]
+    capacity: dict[tuple[str, str], Capacity | None]
+    blocks: tuple[BlockCapacity, ...]
+    trials: dict[tuple[str, str], tuple[TrialPoint, ...]]
+    verdict: Verdict
 
     @property
     def twins(self) -> tuple[str, str]:
@@ -46,6 +58,10 @@ class Findings:
     def loops(self) -> tuple[str, ...]:
         """The loops that the measured points were driven by: closed, open, or both."""
         return tuple(sorted({point.loop for curve in self.curves.values() for point in curve.points}))
+
+    def blocks_of(self, twin: str, endpoint: str) -> tuple[BlockCapacity, ...]:
+        """Return the blocks in which the capacity of a twin was searched."""
+        return tuple(block for block in self.blocks if (block.twin, block.endpoint) == (twin, endpoint))
 
     @property
     def coalesce_us(self) -> int:
@@ -78,11 +94,29 @@ def find(run: RunData) -> Findings:
         )
         for endpoint in run.endpoints
     }
+    blocks = block_capacities(run.trials, run.plan)
     ratios = {
-        endpoint: ratios_of(saturation[baseline, endpoint], saturation[candidate, endpoint], same[endpoint])
+        endpoint: ratios_of(
+            saturation[baseline, endpoint],
+            saturation[candidate, endpoint],
+            same[endpoint],
+            capacity_ratio(blocks, endpoint, run.plan),
+        )
         for endpoint in run.endpoints
     }
-    return Findings(run, baseline, candidate, curves, saturation, same, ratios)
+    return Findings(
+        run, baseline, candidate, curves, saturation, same, ratios,
+        capacity={(twin, endpoint): capacity_of(blocks, twin, endpoint, run.plan) for twin, endpoint in curves},
+        blocks=blocks,
+        trials=trial_points(run, blocks),
+        verdict=_verdict(run, ratios),
+    )  # fmt: skip
+
+
+def _verdict(run: RunData, ratios: Mapping[str, Ratios]) -> Verdict:
+    gate = run.manifest.gate
+    passed = None if gate is None or gate.skipped else gate.passed
+    return verdict_of(asked_of(run.plan, ratios), gate_passed=passed, partial=run.partial)
 
 
 def memory_of(run: RunData, twin: str, endpoint: str) -> Memory:

@@ -18,7 +18,7 @@ from records.plan_file import plan_tree
 
 WAIVABLE: Final = ("commit", "versions", "hostname", "kernel")
 _MEMORY_RATIO: Final = 0.02  # a machine's total varies by what its kernel keeps
-_FREE_SECTIONS: Final = ("label", "compare", "cost")
+_FREE_SECTIONS: Final = ("label", "compare", "cost", "verdict")
 _FREE_KEYS: Final = ("pool.folder", "pool.import_file", "pool.key_file")
 
 

@@ -10,6 +10,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from typing import Literal
 
+from analysis.capacity import CapacityRatio
 from analysis.curve import BlockPoint
 from analysis.intervals import Interval, IntervalKind, ratio_interval
 from analysis.same_load import SameLoad, cpu_s_per_1k
@@ -39,19 +40,26 @@ class Ratios:
     """The ratios of one endpoint; None where either side is unknown."""
 
     saturation: Ratio | None = None
+    capacity: Ratio | None = None
     p99: Ratio | None = None
     cpu_s_per_1k: Ratio | None = None
     memory: Ratio | None = None
 
 
-def ratios_of(baseline: Saturation | None, candidate: Saturation | None, same: SameLoad | None) -> Ratios:
-    """Return the ratios of one endpoint: saturation throughput, and p99, CPU and memory at the same load."""
-    at_saturation = _of_saturation(baseline, candidate)
+def ratios_of(
+    baseline: Saturation | None,
+    candidate: Saturation | None,
+    same: SameLoad | None,
+    capacity: CapacityRatio | None = None,
+) -> Ratios:
+    """Return the ratios of one endpoint: saturation throughput, capacity, and p99, CPU and memory at the same load."""
+    at_saturation, at_capacity = _of_saturation(baseline, candidate), _of_capacity(capacity)
     if same is None:
-        return Ratios(saturation=at_saturation)
+        return Ratios(saturation=at_saturation, capacity=at_capacity)
     p99 = _paired(same, lambda block: block.quantiles.p99_ms)
     return Ratios(
         saturation=at_saturation,
+        capacity=at_capacity,
         p99=p99 or _pooled_p99(same),
         cpu_s_per_1k=_paired(same, cpu_s_per_1k),
         memory=_paired(same, lambda block: block.memory_bytes),
@@ -91,6 +99,20 @@ def _of_saturation(baseline: Saturation | None, candidate: Saturation | None) ->
     if baseline.at_least:
         return replace(found, bound="at_most", note=f"{found.note}; at most: the baseline was not saturated")
     return found
+
+
+def _of_capacity(found: CapacityRatio | None) -> Ratio | None:
+    if found is None:
+        return None
+    ratio = _ratio(found.interval)
+    note = ratio.note
+    if found.interval.kind != "range":
+        asked = "as narrow as asked" if found.narrow else "wider than asked: the time was up"
+        note = f"{note}, widened for the stop by its width; {asked}"
+    limits = {"at_least": "the candidate", "at_most": "the baseline"}
+    if found.bound is not None:
+        note = f"{note}; {found.bound.replace('_', ' ')}: {limits[found.bound]} was not seen at its limit"
+    return replace(ratio, bound=found.bound, note=note)
 
 
 def _by_pair(saturation: Saturation) -> dict[int, float]:

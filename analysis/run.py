@@ -22,12 +22,12 @@ from records.event import Event
 from records.manifest import Manifest
 from records.plan import Plan
 from records.run_folder import RunReader
-from records.second import Second
+from records.second_table import SecondTable
 from records.stage import StageLine
 from records.usage import UsageLine
 from swarm.trials import Trial, TrialBook
 
-_SAMPLES_KEPT: Final = 3_600  # of one stage; a longer one is thinned, its cumulative counters lose nothing
+_SAMPLES_KEPT: Final = 720  # of one stage; a longer one is thinned, its cumulative counters lose nothing
 
 _CONNECTING_NS: Final = 2 * NS  # seats connect up to 1.5 s ahead of the load
 
@@ -98,7 +98,9 @@ def read_run(reader: RunReader) -> RunData:
     wanted = {line.stage.id: measured_seconds(line) for line in lines}
     tried = {line.stage.id for line in lines if line.stage.kind == "trial"}
     book = TrialBook(plan)
-    tallies, load = _read_seconds(reader, wanted, lambda second: book.add(second) if second.stage in tried else None)
+    tallies, load = _read_seconds(
+        reader, wanted, lambda second: book.add(second.whole()) if second.stage in tried else None
+    )
     cpu = CpuTrace(groups_of(manifest.instances), breaks_ns=resumed_ns(events))
     idle: list[UsageLine] = []
     sampling = Sampling()
@@ -173,12 +175,12 @@ def _with_rates(line: StageLine, figures: StageFigures, load: LoadTrace) -> Stag
 
 
 def _read_seconds(
-    reader: RunReader, wanted: Mapping[int, tuple[int, int]], look: Callable[[Second], None]
+    reader: RunReader, wanted: Mapping[int, tuple[int, int]], look: Callable[[SecondTable], None]
 ) -> tuple[dict[int, Tally], LoadTrace]:
     """Take in the seconds of stages that have a line; what an aborted stage or one under way counted is no figure."""
     tallies: dict[int, Tally] = {}
     load = LoadTrace()
-    for second in reader.seconds():
+    for second in reader.second_tables():
         if second.stage in wanted:
             load.add(second)
             look(second)
@@ -217,7 +219,7 @@ def _read_usage(
 
 
 def _keep(kept: list[UsageLine], sample: UsageLine, span: tuple[int, int]) -> None:
-    """Keep a sample; of a stage longer than an hour at 1 Hz keep evenly spaced ones, and all near its ends."""
+    """Keep a sample; of a stage longer than twelve minutes at 1 Hz keep evenly spaced ones, and all near its ends."""
     least_ns = (span[1] - span[0]) / _SAMPLES_KEPT
     near_end = min(abs(sample.t_ns - span[0]), abs(sample.t_ns - span[1])) <= MARGIN_NS
     if not kept or near_end or sample.t_ns - kept[-1].t_ns >= least_ns:

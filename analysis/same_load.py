@@ -51,16 +51,23 @@ class Memory:
 
 
 def same_load(baseline: Curve, candidate: Curve, baseline_memory: Memory, candidate_memory: Memory) -> SameLoad | None:
-    """Return the comparison at the highest rate that both carry, None when there is no such rate."""
+    """Return the comparison at the highest rate that both carry, None when there is no such rate.
+
+    A rate carried in three pairs goes before a higher one carried in fewer: the pair is the unit, and a capacity search
+    drives most rates in one pair alone.
+    """
     ours = {point.at_rps: point for point in baseline.points if carries(point)}
     theirs = {point.at_rps: point for point in candidate.points if carries(point)}
-    common = sorted(ours.keys() & theirs.keys())
+    common = ours.keys() & theirs.keys()
     if not common:
         return None
-    # A capacity search drives one load in every pair and the others once: an interval is worth more than a higher rate.
-    repeated = [rate for rate in common if min(ours[rate].blocks, theirs[rate].blocks) >= LEAST_FOR_T]
-    rate = (repeated or common)[-1]
+    rate = max(common, key=lambda at: (min(common_pairs(ours[at], theirs[at]), LEAST_FOR_T), at))
     return SameLoad(rate, _at_load(ours[rate], baseline_memory), _at_load(theirs[rate], candidate_memory))
+
+
+def common_pairs(one: CurvePoint, two: CurvePoint) -> int:
+    """Return in how many pairs both points count."""
+    return len({block.pair for block in one.counted} & {block.pair for block in two.counted})
 
 
 def carries(point: CurvePoint) -> bool:

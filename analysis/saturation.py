@@ -34,13 +34,21 @@ class Saturation:
 
 
 def saturation_of(curve: Curve) -> Saturation | None:
-    """Return the saturation throughput, None when no valid stage was measured."""
+    """Return the saturation throughput, None when no valid stage was measured.
+
+    A block that was not driven to the curve's highest rate tells nothing of saturation, unless it was past it below:
+    the later pairs of a capacity search have one stage alone, at a load that both twins carry.
+    """
     by_block: dict[int, list[BlockPoint]] = {}
+    driven = {one.block for point in curve.points[-1:] for one in point.by_block}
     for point in curve.points:
         for one in point.by_block:
             if one.valid:
                 by_block.setdefault(one.block, []).append(one)
-    blocks = tuple(_of_block(by_block[block]) for block in sorted(by_block))
+    whole = [
+        block for block in sorted(by_block) if block in driven or any(one.past_saturation for one in by_block[block])
+    ]
+    blocks = tuple(_of_block(by_block[block]) for block in whole or sorted(by_block))
     interval = mean_interval([block.value_rps for block in blocks])
     if interval is None:
         return None

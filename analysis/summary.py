@@ -5,21 +5,27 @@ from __future__ import annotations
 from typing import Final
 
 from analysis import setting
+from analysis.capacity import Capacity
 from analysis.containers import ContainerFigures
 from analysis.cost_summary import cost_of
 from analysis.curve import CurvePoint, quantiles_of
 from analysis.findings import Bodies, Findings
-from analysis.intervals import Interval
+from analysis.intervals import Interval, mean_interval
+from analysis.opinions import opinions_of
+from analysis.proof import mean_or_none
 from analysis.published import PUBLISHED, SOURCE
-from analysis.same_load import TwinAtLoad
+from analysis.same_load import TwinAtLoad, cpu_s_per_1k
 from analysis.saturation import Saturation
 from analysis.segments import of_last_segment, segment_texts
 from analysis.summary_schema import (
     SCHEMA,
+    AskedSummary,
+    AtCapacity,
     EndpointSummary,
     Figure,
     Limits,
     Network,
+    OpinionsSummary,
     Provenance,
     PublishedSummary,
     RatioSummary,
@@ -28,7 +34,10 @@ from analysis.summary_schema import (
     Summary,
     Throughput,
     TwinFacts,
+    VerdictSummary,
 )
+from analysis.trial_points import near_capacity
+from analysis.verdict import Verdict
 
 _TOLD_OF_ONE: Final = ("instance-died", "instance-oom", "instance-restarted")  # a log may follow in further lines
 
@@ -43,14 +52,14 @@ def summarise(findings: Findings) -> Summary:
         schema=SCHEMA,
         run=_provenance(findings),
         gate=findings.run.manifest.gate,
-        verdict=None,
+        verdict=_verdict(findings.verdict),
         published=tuple(
             PublishedSummary(p.figure, p.what, p.endpoint, p.scope, p.unit, p.baseline, p.candidate, p.ratio, SOURCE)
             for p in PUBLISHED
         ),
         twins=twins,
         ratios={
-            endpoint: RatioSummary(r.saturation, None, r.p99, r.cpu_s_per_1k, r.memory)
+            endpoint: RatioSummary(r.saturation, r.capacity, r.p99, r.cpu_s_per_1k, r.memory)
             for endpoint, r in findings.ratios.items()
         },
         cost=cost_of(findings, twins),
@@ -58,10 +67,12 @@ def summarise(findings: Findings) -> Summary:
 
 
 def pairs_measured(findings: Findings) -> int:
-    """Return the number of pairs of which both twins have a measured stage."""
+    """Return the number of pairs of which both twins have a measured stage, or a trial."""
     pairs: dict[str, set[int]] = {twin: set() for twin in findings.twins}
     for (twin, _), curve in findings.curves.items():
         pairs[twin].update(block.pair for point in curve.points for block in point.by_block)
+    for block in findings.blocks:
+        pairs[block.twin].add(block.pair)
     return len(pairs[findings.baseline] & pairs[findings.candidate])
 
 
@@ -178,9 +189,12 @@ def _endpoint(findings: Findings, twin: str, endpoint: str) -> EndpointSummary:
     at_load = None
     if same is not None:
         at_load = _same_load(same.rate_rps, same.baseline if twin == findings.baseline else same.candidate)
+    found = opinions_of(findings, twin, endpoint)
     return EndpointSummary(
         saturation_rps=_throughput(findings.saturation[twin, endpoint]),
-        capacity_rps=None,
+        capacity_rps=_capacity(findings.capacity[twin, endpoint]),
+        at_capacity=_at_capacity(findings, twin, endpoint),
+        opinions=OpinionsSummary(found.ceilings, found.usl, found.little, found.binding, found.disagreements),
         same_load=at_load,
         stages=tuple(_stage(point) for point in findings.curves[twin, endpoint].points),
     )
@@ -196,6 +210,39 @@ def _same_load(rate_rps: float, twin: TwinAtLoad) -> SameLoadSummary:
         memory_bytes=twin.memory_bytes,
         idle_memory_bytes=twin.idle_memory_bytes,
         cpu_s_per_1k=_figure(twin.cpu_s_per_1k),
+    )
+
+
+def _verdict(found: Verdict) -> VerdictSummary:
+    asked = tuple(
+        AskedSummary(one.asked.endpoint, one.asked.figure, one.asked.better, one.asked.limit, one.value, one.text)
+        for one in found.judgements
+    )
+    return VerdictSummary(found.value, found.reasons, asked)
+
+
+def _capacity(found: Capacity | None) -> Throughput | None:
+    if found is None:
+        return None
+    at = found.interval
+    return Throughput(at.value, at.lo, at.hi, found.at_least, at.count, at.kind)
+
+
+def _at_capacity(findings: Findings, twin: str, endpoint: str) -> AtCapacity | None:
+    blocks = findings.blocks_of(twin, endpoint)
+    if not blocks:
+        return None
+    near = near_capacity(findings.trials.get((twin, endpoint), ()), blocks)
+    points = [point for of_pair in near.values() for point in of_pair]
+    costs = [mean_or_none([cpu_s_per_1k(point) for point in of_pair]) for of_pair in near.values()]
+    return AtCapacity(
+        trials=len(points),
+        blocks_searched=len(blocks),
+        blocks_settled=sum(block.settled for block in blocks),
+        unsteady=sum(block.unsteady for block in blocks),
+        cpu_percent=mean_or_none([point.target_percent for point in points]),
+        memory_bytes=mean_or_none([point.memory_bytes for point in points]),
+        cpu_s_per_1k=_figure(mean_interval([cost for cost in costs if cost is not None])),
     )
 
 

@@ -8,9 +8,13 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Final
 
+from analysis.binding import Binding
 from analysis.cost import CostSummary
 from analysis.findings import Bodies
+from analysis.little import Little
+from analysis.opinions import Ceiling
 from analysis.ratio import Ratio
+from analysis.usl import Usl
 from records.manifest import GateRecord, HostFacts, PoolFacts
 from records.stage import Loop
 
@@ -112,11 +116,41 @@ class StageSummary:
 
 
 @dataclass(frozen=True, slots=True)
+class AtCapacity:
+    """What a twin used in the trials within 3 % of its capacity; percent are of its allotment, over `trials` trials.
+
+    `blocks_searched` blocks were driven, `blocks_settled` of them came to narrow bounds; `unsteady` trials were not
+    steady even when run longer.
+    """
+
+    trials: int
+    blocks_searched: int
+    blocks_settled: int
+    unsteady: int
+    cpu_percent: float | None
+    memory_bytes: float | None
+    cpu_s_per_1k: Figure | None
+
+
+@dataclass(frozen=True, slots=True)
+class OpinionsSummary:
+    """Second opinions: what limits say, a fit, the check of the measurement, the binding resource, disagreements."""
+
+    ceilings: tuple[Ceiling, ...]
+    usl: Usl | None
+    little: Little
+    binding: Binding
+    disagreements: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class EndpointSummary:
-    """What one twin did with one endpoint; `capacity_rps` is null until a capacity search says it."""
+    """What one twin did with one endpoint; `capacity_rps` is null where none was searched or found."""
 
     saturation_rps: Throughput | None
     capacity_rps: Throughput | None
+    at_capacity: AtCapacity | None
+    opinions: OpinionsSummary
     same_load: SameLoadSummary | None
     stages: tuple[StageSummary, ...]
 
@@ -194,11 +228,24 @@ class Provenance:
 
 
 @dataclass(frozen=True, slots=True)
-class Verdict:
-    """The run's verdict; null until one is computed."""
+class AskedSummary:
+    """An asked ratio: what it says by itself; the figures are those of `ratios`. `limit`: the worst allowed."""
+
+    endpoint: str
+    figure: str
+    better: str
+    limit: float
+    value: str
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class VerdictSummary:
+    """The run's verdict: PASS, FAIL or INCONCLUSIVE, why, and what each asked ratio says."""
 
     value: str
     reasons: tuple[str, ...]
+    asked: tuple[AskedSummary, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -223,7 +270,7 @@ class Summary:
     schema: int
     run: Provenance
     gate: GateRecord | None
-    verdict: Verdict | None
+    verdict: VerdictSummary
     published: tuple[PublishedSummary, ...]
     twins: dict[str, dict[str, EndpointSummary]]
     ratios: dict[str, RatioSummary]

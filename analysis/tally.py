@@ -8,8 +8,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from records.hdr import Histogram, Sparse
+from records.hdr import Sparse
+from records.hdr_table import EMPTY, TableSum
 from records.second import Second
+from records.second_table import SecondTable
 
 
 @dataclass(slots=True)
@@ -29,14 +31,15 @@ class Tally:
     bytes: int = 0
     backlog_max: int | None = None
     failed: dict[str, int] = field(default_factory=dict)
-    service: Histogram = field(default_factory=Histogram)
-    latency: Histogram = field(default_factory=Histogram)
-    send_lag: Histogram = field(default_factory=Histogram)
+    service: TableSum = field(default_factory=TableSum)
+    latency: TableSum = field(default_factory=TableSum)
+    send_lag: TableSum = field(default_factory=TableSum)
 
-    def add(self, second: Second) -> None:
+    def add(self, second: Second | SecondTable) -> None:
         """Count one line of a stage; answers of other phases than measure and drain add nothing."""
         if self.span is None or self.span[0] <= second.second < self.span[1]:
-            self.send_lag.add(second.send_lag or ())
+            lag = second.send_lag
+            self.send_lag.add(EMPTY if lag is None else lag)
             if second.backlog_max is not None:
                 self.backlog_max = max(second.backlog_max, self.backlog_max or 0)
         if second.phase not in ("measure", "drain"):
@@ -47,7 +50,8 @@ class Tally:
             self.done += count.done
             self.bytes += count.bytes
             self.service.add(count.service)
-            self.latency.add(count.latency or ())
+            latency = count.latency
+            self.latency.add(EMPTY if latency is None else latency)
             for cause, failures in count.failed.items():
                 self.failed[cause] = self.failed.get(cause, 0) + failures
 

@@ -8,10 +8,14 @@ from dataclasses import dataclass, field
 from math import isnan
 from typing import Final, TypeVar
 
+import numpy as np
+
 from records.clock import NS
-from records.hdr import Histogram, quantile_us
+from records.hdr import IntArray
+from records.hdr_table import as_table, quantile_of_table_us
 from records.instance import Instance
 from records.second import Second
+from records.second_table import SecondTable
 from records.usage import UsageLine
 
 N = TypeVar("N", int, float)
@@ -34,12 +38,13 @@ class Span:
 class Load:
     """One second of one twin: planned starts (None where a probe plans none), answers, and good ones among them.
 
-    An answer counts in the second of its end, whichever stage it belongs to: it took the twin's time here. What senders
-    do not tell is None: arrivals that waited (the most), connections opened, the CPU share of the busiest sending
-    thread, bodies compared; `differed` counts those that were not the gate's.
+    An answer counts in the second of its end, whichever stage it belongs to: it took the twin's time here; a send in
+    that of its start. What senders do not tell is None: arrivals that waited (the most), connections opened, the CPU
+    share of the busiest sending thread, bodies compared; `differed` counts those that were not the gate's.
     """
 
     offered: float | None = None
+    sent: int = 0
     answered: int = 0
     achieved: int = 0
     dropped: int = 0
@@ -69,11 +74,13 @@ class LoadTrace:
     _key: tuple[str, str] | None = None
     _from: int = 0
     _to: int = 0
-    _times: Histogram = field(default_factory=Histogram)
+    _times: list[IntArray] = field(default_factory=list)
+    _timed: int = 0
 
-    def add(self, second: Second) -> None:
+    def add(self, second: Second | SecondTable) -> None:
         """Take one line in."""
         load = self.seconds.setdefault((second.second, second.twin), Load())
+        load.sent += second.sent
         load.answered += second.done
         load.achieved += second.done - second.failed
         if second.offered is not None:
@@ -119,18 +126,23 @@ class LoadTrace:
         inside = range(-(-from_ns // NS), -(-to_ns // NS))
         return [load for second in inside if (load := self.seconds.get((second, twin))) is not None]
 
-    def _time(self, second: Second) -> None:
+    def _time(self, second: Second | SecondTable) -> None:
         key = (second.twin, second.endpoint)
         if key != self._key or not self._from <= second.second <= self._to + 5:
-            self._key, self._from, self._to, self._times = key, second.second, second.second, Histogram()
+            self._key, self._from, self._to, self._times, self._timed = key, second.second, second.second, [], 0
         self._to = max(self._to, second.second)
         for count in second.status.values():
-            self._times.add(count.service if count.latency is None else count.latency)
-        if self._times.total >= _P99_SAMPLES:
-            p99_us = quantile_us(self._times.sparse(), 0.99)
-            if p99_us is not None:
-                self.spans.append(Span(self._from, self._to + 1, second.twin, p99_us / 1000))
-            self._from, self._times = self._to + 1, Histogram()
+            latency = count.latency
+            self._times.append(as_table(count.service if latency is None else latency))
+            self._timed += count.done
+        if self._timed < _P99_SAMPLES:
+            return
+        rows = np.concatenate(self._times)
+        self._times, self._timed = [rows], int(rows[:, 1].sum())
+        if self._timed >= _P99_SAMPLES:
+            p99_us = quantile_of_table_us(rows[rows[:, 0].argsort(kind="stable")], 0.99)
+            self.spans.append(Span(self._from, self._to + 1, second.twin, p99_us / 1000))
+            self._from, self._times, self._timed = self._to + 1, [], 0
 
 
 @dataclass(slots=True)
@@ -159,8 +171,14 @@ class CpuTrace:
             for group in self.groups:
                 self.cores.setdefault(group, array("d")).append(float("nan"))
             return
+        steps = None if last.sampled_ns or line.sampled_ns else _steps(last, line)
         for group, positions in self.groups.items():
-            used = sum(self._used(last, line, i) for i in positions) if positions else float("nan")
+            if not positions:
+                used = float("nan")
+            elif steps is None:
+                used = sum([self._used(last, line, i) for i in positions])
+            else:
+                used = sum([steps[i] for i in positions]) * NS / (line.t_ns - last.t_ns)
             self.cores.setdefault(group, array("d")).append(used)
 
     def _used(self, last: UsageLine, line: UsageLine, i: int) -> float:
@@ -200,6 +218,14 @@ def _sum_told(values: Sequence[int | None]) -> int | None:
 def _moment_ns(line: UsageLine, i: int) -> int:
     sampled_ns = line.sampled_ns[i] if line.sampled_ns else None
     return line.t_ns if sampled_ns is None else sampled_ns
+
+
+def _steps(last: UsageLine, line: UsageLine) -> list[float] | None:
+    """Return what each instance used between two samples of all at once; None when one of them is not known."""
+    try:
+        return [after - before for after, before in zip(line.cpu_s, last.cpu_s, strict=True)]  # type: ignore[operator]
+    except TypeError:
+        return None
 
 
 def _step(before: float | None, after: float | None) -> float:

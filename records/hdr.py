@@ -89,6 +89,19 @@ def total(sparse: Sparse) -> int:
     return sum(count for _, count in sparse)
 
 
+def mean_us(sparse: Sparse) -> float:
+    """Return the mean in µs, each value taken as the middle of its bucket; NaN for an empty histogram.
+
+    A bucket is at most 0.1 % wide, and so is the error.
+    """
+    if not sparse:
+        return float("nan")
+    table = np.asarray(sparse, dtype=np.int64)
+    highest = highest_us(table[:, 0])
+    lowest = np.where(table[:, 0] > 0, highest_us(table[:, 0] - 1) + 1, 0)
+    return float(np.average((lowest + highest) / 2, weights=table[:, 1]))
+
+
 def quantile_us(sparse: Sparse, q: float, *, beyond: int = 10) -> float | None:
     """Return the nearest-rank quantile in µs, or None when too few samples stand behind it.
 

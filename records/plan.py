@@ -212,6 +212,27 @@ class ComparePlan(Section):
     memory: float | None = Field(default=None, ge=1)
 
 
+Judged = Literal["capacity", "saturation", "p99", "cpu_s_per_1k", "memory"]
+
+
+class VerdictPlan(Section):
+    """`[verdict]`: which ratios candidate ÷ baseline of each hot endpoint decide, and how bad they may be.
+
+    limit: the worst allowed ratio of a figure, left out: 1, no worse than the baseline. Of capacity and saturation more
+    is better, of the others less. Where no capacity was searched the saturation throughput stands for it.
+    """
+
+    ask: list[Judged] = Field(default=["capacity", "cpu_s_per_1k"], min_length=1)
+    limit: dict[Judged, Annotated[float, Field(gt=0)]] = Field(default_factory=dict)
+
+    @model_validator(mode="after")
+    def _limits_are_of_what_is_asked(self) -> Self:
+        idle = [figure for figure in self.limit if figure not in self.ask]
+        if idle:
+            raise ValueError(f"limit names {', '.join(idle)}, which ask does not: add it there, or leave the limit out")
+        return self
+
+
 class ShadowCase(Section):
     """`[[shadow.case]]`: requests that the gate adds to the workload's own: edges, faults, special users.
 
@@ -256,6 +277,7 @@ class Plan(Section):
     hooks: HooksPlan = HooksPlan()
     cost: CostPlan = CostPlan()
     compare: ComparePlan = ComparePlan()
+    verdict: VerdictPlan = VerdictPlan()
     shadow: ShadowPlan = ShadowPlan()
 
     @property

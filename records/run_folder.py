@@ -21,6 +21,7 @@ from records.errors import RunFolderError
 from records.event import Event
 from records.manifest import Manifest
 from records.second import Second
+from records.second_table import SecondTable
 from records.segment import Segment, moved
 from records.stage import StageLine
 from records.usage import UsageLine
@@ -122,6 +123,10 @@ class RunReader:
         """Yield the seconds in order of writing."""
         return self._lines("seconds.jsonl", Second)
 
+    def second_tables(self) -> Iterator[SecondTable]:
+        """Yield the seconds in order of writing, their histograms as tables that are read when asked for."""
+        return self._lines("seconds.jsonl", SecondTable)
+
     def usage(self) -> Iterator[UsageLine]:
         """Yield the usage samples in order."""
         return self._lines("usage.jsonl", UsageLine)
@@ -160,7 +165,7 @@ def run_id(label: str, clock: Clock) -> str:
 def seal(path: Path) -> dict[str, str]:
     """Hash every file of a finished run folder into seal.json, atomically, and return the hashes by relative name."""
     files = sorted(p for p in path.rglob("*") if p.is_file() and p.name != SEAL and not p.name.endswith(".part"))
-    hashes = {str(p.relative_to(path)): hashlib.sha256(p.read_bytes()).hexdigest() for p in files}
+    hashes = {str(p.relative_to(path)): _digest(p) for p in files}
     part = path / (SEAL + ".part")
     try:
         part.write_bytes(msgspec.json.format(msgspec.json.encode(hashes), indent=1) + b"\n")
@@ -188,8 +193,7 @@ def broken_seals(path: Path) -> tuple[str, ...]:
     return tuple(
         name
         for name in (MANIFEST, *RAW, SEGMENTS)
-        if name in hashes
-        and (not (path / name).is_file() or hashlib.sha256((path / name).read_bytes()).hexdigest() != hashes[name])
+        if name in hashes and (not (path / name).is_file() or _digest(path / name) != hashes[name])
     )
 
 
@@ -238,6 +242,12 @@ def _free(path: Path) -> Path:
         number += 1
         free = path.with_name(f"{path.name}.{number}")
     return free
+
+
+def _digest(path: Path) -> str:
+    """Return a file's hash, read part by part: lines of a day are half a gigabyte."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def point_latest(runs: Path, run: Path) -> None:

@@ -17,7 +17,7 @@ from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from typing import Final
 
-from analysis.asked import LoadCost, load_costs, standing
+from analysis.standing import LoadCost, load_costs, standing
 from analysis.validity import UNJUDGED, figures_of, judge
 from clusters import Clusters
 from monitor import Monitor

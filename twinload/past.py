@@ -19,7 +19,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Final
 
-from analysis.asked import LoadCost
+from analysis.standing import LoadCost
 from records.clock import NS
 from records.event import Event
 from records.segment import Segment

@@ -13,12 +13,12 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Final
 
-from analysis.asked import load_costs
 from analysis.audit import leaves
 from analysis.likeness import WAIVABLE, standing, unlike
 from analysis.run import partial_reason, read_run
 from analysis.segments import aborted_stages
 from analysis.setting import plan_of
+from analysis.standing import load_costs
 from records.clock import NS, Clock
 from records.errors import RunFolderError
 from records.event import Event, EventKind

@@ -122,10 +122,8 @@ def _hold(context: Context, earlier: Path, folder: Path) -> Outcome:
 
 def _holds(folder: Path, held: Outcome | None) -> bool:
     """Say whether all that was asked holds: the comparison, and the run's verdict; what nobody decided does not."""
-    verdict = json.loads((folder / REPORT / "summary.json").read_bytes())["verdict"]
-    if verdict is None:
-        return held == "pass"
-    return held in (None, "pass") and verdict["value"] == "PASS"
+    verdict = json.loads((folder / REPORT / "summary.json").read_bytes())["verdict"]["value"]
+    return held in (None, "pass") and bool(verdict == "PASS")
 
 
 def _gate(job: _Job, pool: Pool, clusters: Clusters) -> GateRecord:

@@ -2,26 +2,32 @@
 
 from __future__ import annotations
 
+import textwrap
 from dataclasses import dataclass
-from typing import Final
+from typing import Final, Literal
 
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
+from analysis.cost_words import cost_line
 from analysis.findings import Findings
 from analysis.plots import style
 from analysis.published import WHOLE_CLUSTER, Published, endpoint_title, published_for
-from analysis.published import Figure as FigureName
 from analysis.ratio import Ratio
+from analysis.summary import summarise
 
-_GROUPS: Final[tuple[tuple[FigureName, str, str], ...]] = (
+Measured = Literal["capacity", "saturation", "p99", "cpu", "memory"]
+_GROUPS: Final[tuple[tuple[Measured, str, str], ...]] = (
+    ("capacity", "capacity under the SLO", "higher is better"),
     ("saturation", "maximum throughput", "higher is better"),
     ("p99", "p99 at the same load", "lower is better"),
     ("cpu", "CPU per request", "lower is better"),
     ("memory", "memory at the same load", "lower is better"),
 )
 _MIB: Final = float(1 << 20)
+_MOST_REASONS: Final = 4
+_LETTERS: Final = 118
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,7 +46,10 @@ def draw(findings: Findings) -> Figure:
     baseline, candidate = (look.label for look in style.looks(findings))
     beside = ", and published" if any(row.published for row in rows) else ""
     title = f"{candidate} ÷ {baseline}: measured here{beside}"
-    figure = style.new_figure(findings, title, 2.6 + 0.82 * len(rows))
+    words = _words(findings)
+    figure = style.new_figure(findings, title, 2.9 + 0.25 * len(words) + 0.82 * len(rows))
+    top = figure.get_suptitle()
+    figure.suptitle("\n".join([top, *words]), x=0.01, ha="left")
     axes = figure.add_subplot(1, 1, 1)
     axes.set_xscale("log", base=2)
     axes.axvline(1.0, color=style.GREY, linewidth=1.5)
@@ -60,26 +69,45 @@ def draw(findings: Findings) -> Figure:
 
 
 def rows_of(findings: Findings) -> tuple[Row, ...]:
-    """Return the lines of the headline: four figures, each for every endpoint."""
+    """Return the lines of the headline: each figure for every endpoint, capacity only where it was searched."""
     rows = []
     for figure, what, good in _GROUPS:
+        if figure == "capacity" and not findings.trials:
+            continue
         for endpoint in findings.endpoints:
             ratios = findings.ratios[endpoint]
             ratio = {
+                "capacity": ratios.capacity,
                 "saturation": ratios.saturation,
                 "p99": ratios.p99,
                 "cpu": ratios.cpu_s_per_1k,
                 "memory": ratios.memory,
             }[figure]
             name = f"{endpoint_title(endpoint)}: {what}\n({good})"
-            rows.append(Row(name, ratio, _behind(findings, endpoint, figure), published_for(figure, endpoint)))
+            beside = published_for("saturation" if figure == "capacity" else figure, endpoint)
+            rows.append(Row(name, ratio, _behind(findings, endpoint, figure), beside))
     return tuple(rows)
 
 
-def _behind(findings: Findings, endpoint: str, figure: FigureName) -> str:
+def _words(findings: Findings) -> list[str]:
+    """Return the verdict with its first reasons, and the money, in lines that fit the picture."""
+    found = findings.verdict
+    shown = [f"Verdict: {found.value}", *(f"   {reason}" for reason in found.reasons[:_MOST_REASONS])]
+    if len(found.reasons) > _MOST_REASONS:
+        shown.append(f"   and {len(found.reasons) - _MOST_REASONS} more, in summary.md")
+    cost = summarise(findings).cost
+    if cost is not None:
+        shown.append(cost_line(findings, cost))
+    return [line for text in shown for line in textwrap.wrap(text, _LETTERS, subsequent_indent="      ")]
+
+
+def _behind(findings: Findings, endpoint: str, figure: Measured) -> str:
     """Return the two absolute figures behind a ratio, "" where one is unknown."""
-    if figure == "saturation":
-        ends = [findings.saturation[twin, endpoint] for twin in findings.twins]
+    if figure in ("capacity", "saturation"):
+        ends = [
+            (findings.capacity if figure == "capacity" else findings.saturation)[twin, endpoint]
+            for twin in findings.twins
+        ]
         known = [end for end in ends if end is not None]
         if len(known) < 2:
             return ""

@@ -9,6 +9,7 @@ from typing import Any, Final
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
+from matplotlib.patches import Patch
 
 from analysis import setting
 from analysis.containers import ContainerFigures
@@ -50,7 +51,7 @@ def draw_instances(figure: Figure, findings: Findings, value: Value) -> None:
     for endpoint, axes in style.panels(figure, findings).items():
         axes.set_xlabel(style.rate_label(findings))
         axes.set_ylabel(value.axis)
-        top = max((p.at_rps for twin in findings.twins for p in findings.curves[twin, endpoint].points), default=0.0)
+        top = style.highest_rate(findings, endpoint)
         if not top:
             style.no_data(axes, "no measured stage")
             continue
@@ -87,6 +88,9 @@ def _draw_twin(axes: Axes, findings: Findings, endpoint: str, look: style.Look, 
 
     style.draw_series(axes, points, look, style.Series(of_blocks, lambda block: scaled(value.of_block(block))))
     drawn = [found for point in points if (found := of_blocks(point)) is not None]
+    trials = findings.trials.get((look.twin, endpoint), ())
+    style.draw_trials(axes, trials, look, lambda block: scaled(value.of_block(block)))
+    drawn += [found for one in trials if (found := scaled(value.of_block(one.point))) is not None]
     for number, name in enumerate(names_of(findings, look.twin)):
         rows = [
             (point.at_rps, found)
@@ -149,9 +153,9 @@ def _own_limits(findings: Findings, endpoint: str, value: Value) -> dict[str, fl
     return {name: value.own_limit(one) for point in points for name, one in point.containers.items()}
 
 
-def _keys(findings: Findings, value: Value, lines: set[str]) -> list[Line2D]:
+def _keys(findings: Findings, value: Value, lines: set[str]) -> list[Line2D | Patch]:
     """Return the keys of a legend; of limits those that are among the lines drawn, by their names."""
-    keys: list[Line2D] = []
+    keys: list[Line2D | Patch] = []
     for look in style.looks(findings):
         keys.append(
             Line2D([], [], color=look.colour, marker=look.marker, label=f"{look.label}: sum of those that serve")
@@ -174,4 +178,5 @@ def _keys(findings: Findings, value: Value, lines: set[str]) -> list[Line2D]:
         keys.append(Line2D([], [], **_MARKED, label=value.marked_name))
     if style.has_invalid(findings):
         keys.append(style.invalid_key())
+    keys += [key for key in style.capacity_keys(findings) if "trial" in str(key.get_label())]
     return keys

@@ -50,7 +50,7 @@ def draw(findings: Findings) -> Figure:
             continue
         style.log_times(axes)
         (_draw_parts if is_parts else _draw_times)(axes, findings, endpoint)
-        axes.set_xlim(0, max(point.at_rps for point in points) * 1.04)
+        axes.set_xlim(0, style.highest_rate(findings, endpoint) * 1.04)
         style.plain_numbers(axes, y=False)
     style.add_legend(figure, _keys(findings, parts=parts), columns=6 if "open" in findings.loops else 9)
     return figure
@@ -86,6 +86,9 @@ def _draw_times(axes: Axes, findings: Findings, endpoint: str) -> None:
             block = _of_block(read) if name == "p99" else None
             series = style.Series(_of_point(read), block, line, hollow=lambda point: point.is_unbounded)
             style.draw_series(axes, curve, look, series)
+        trials = findings.trials.get((look.twin, endpoint), ())
+        style.draw_trials(axes, trials, look, lambda block: block.quantiles.p99_ms)
+    style.draw_capacity(axes, findings, endpoint)
     axes.axhline(findings.run.plan.slo.p99_ms, color=style.GREEN, linewidth=2, zorder=1)
 
 
@@ -107,6 +110,7 @@ def _keys(findings: Findings, *, parts: bool) -> list[Line2D | Patch]:
     keys.append(_line(f"SLO: p99 ≤ {findings.run.plan.slo.p99_ms:g} ms", "-", style.GREEN))
     if any(point.is_unbounded for curve in findings.curves.values() for point in curve.points):
         keys.append(style.hollow_key("past saturation: grows as the stage goes on"))
+    keys += style.capacity_keys(findings)
     if parts:
         limit_ms = findings.run.plan.engine.send_lag_p99_ms
         keys.append(_line(f"send lag p99 allowed: {limit_ms:g} ms", "-", style.PURPLE))

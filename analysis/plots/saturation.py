@@ -1,4 +1,4 @@
-"""saturation.png: good answers a second against the rate offered, and where each twin stops."""
+"""saturation.png: good answers a second against the rate offered, where each twin stops, and its capacity."""
 
 from __future__ import annotations
 
@@ -6,7 +6,9 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
+from analysis.capacity import Capacity
 from analysis.findings import Findings
+from analysis.intervals import Interval
 from analysis.plots import style
 from analysis.saturation import Saturation
 
@@ -20,7 +22,8 @@ def draw(findings: Findings) -> Figure:
     keys = [*style.twin_keys(findings), *style.spread_keys()]
     ideal = Line2D([], [], color=style.GREY, linestyle="--", label="all that was offered")
     level = Line2D([], [], color=style.GREY, linestyle=":", label="saturation throughput")
-    style.add_legend(figure, [*keys, ideal, level], columns=7)
+    searched = style.capacity_keys(findings)
+    style.add_legend(figure, [*keys, ideal, level, *searched], columns=5 if searched else 7)
     return figure
 
 
@@ -28,29 +31,51 @@ def _panel(axes: Axes, findings: Findings, endpoint: str) -> None:
     axes.set_xlabel(style.rate_label(findings))
     axes.set_ylabel("achieved: good answers (requests/s)")
     curves = [(look, findings.curves[look.twin, endpoint]) for look in style.looks(findings)]
-    top = max((point.at_rps for _, curve in curves for point in curve.points), default=0.0)
-    if not top:
+    top = style.highest_rate(findings, endpoint)
+    highest = _highest(findings, endpoint)
+    if not top or not highest:
         style.no_data(axes, "no measured stage")
         return
+    style.draw_capacity(axes, findings, endpoint)
     lines = []
     for look, curve in curves:
         style.draw_series(axes, curve.points, look, style.Series(lambda p: p.achieved_rps, lambda b: b.achieved_rps))
+        style.draw_trials(axes, findings.trials.get((look.twin, endpoint), ()), look, lambda b: b.achieved_rps)
+        capacity = findings.capacity[look.twin, endpoint]
+        if capacity is not None:
+            lines.append(f"{look.label} {capacity_text(capacity)}")
         saturation = findings.saturation[look.twin, endpoint]
         if saturation is not None:
             axes.axhline(saturation.interval.value, color=look.colour, linestyle=":", linewidth=1.6)
             lines.append(f"{look.label} {saturation_text(saturation)}")
-    highest = max(point.achieved_rps for _, curve in curves for point in curve.points)
     axes.plot([0, highest * 1.1], [0, highest * 1.1], color=style.GREY, linestyle="--", linewidth=1.4, zorder=0)
     axes.set_xlim(0, top * 1.04)
-    axes.set_ylim(0, highest * 1.45)
+    axes.set_ylim(0, highest * (1.6 if len(lines) > 2 else 1.45))
     style.plain_numbers(axes)
-    axes.text(0.02, 0.98, "\n".join(lines), transform=axes.transAxes, va="top", ha="left")
+    box = {"facecolor": "white", "alpha": 0.8, "edgecolor": "none", "pad": 2}
+    axes.text(0.02, 0.98, "\n".join(lines), transform=axes.transAxes, va="top", ha="left", bbox=box, zorder=6)
 
 
 def saturation_text(saturation: Saturation) -> str:
     """Return where a twin stops, for people, with its interval's kind."""
     interval = saturation.interval
     verb = "gives at least" if saturation.at_least else "saturates at"
+    return f"{verb} {_spread(interval)}"
+
+
+def capacity_text(capacity: Capacity) -> str:
+    """Return a twin's capacity for people, with its interval's kind."""
+    least = "at least " if capacity.at_least else ""
+    return f"keeps its SLO up to {least}{_spread(capacity.interval)}"
+
+
+def _spread(interval: Interval) -> str:
     blocks = "1 block" if interval.count == 1 else f"{interval.count} blocks"
     kind = "range of" if interval.kind == "range" else "95 % interval,"
-    return f"{verb} {interval.value:,.0f} /s ({interval.lo:,.0f} to {interval.hi:,.0f}, {kind} {blocks})"
+    return f"{interval.value:,.0f} /s ({interval.lo:,.0f} to {interval.hi:,.0f}, {kind} {blocks})"
+
+
+def _highest(findings: Findings, endpoint: str) -> float:
+    points = [point.achieved_rps for twin in findings.twins for point in findings.curves[twin, endpoint].points]
+    points += [one.point.achieved_rps for twin in findings.twins for one in findings.trials.get((twin, endpoint), ())]
+    return max(points, default=0.0)

@@ -19,6 +19,7 @@ from analysis.curve import BlockPoint, CurvePoint
 from analysis.findings import Findings
 from analysis.published import endpoint_title
 from analysis.summary import coalescing_text, pairs_measured
+from analysis.trial_points import TrialPoint
 
 WIDTH_IN: Final = 16.0
 SETTINGS: Final[Any] = {
@@ -181,6 +182,56 @@ def draw_series(axes: Axes, points: Sequence[CurvePoint], look: Look, series: Se
         )  # fmt: skip
     if bad:
         draw_invalid(axes, bad, look)
+
+
+def draw_trials(
+    axes: Axes, trials: Sequence[TrialPoint], look: Look, read: Callable[[BlockPoint], float | None]
+) -> None:
+    """Draw a search's trials one by one, small: filled where the SLO held, else hollow; × where no evidence."""
+    for marker, face, kind in ((".", look.colour, True), (".", "white", False), ("x", look.colour, None)):
+        at = [
+            (one.point.at_rps, value)
+            for one in trials
+            if (value := read(one.point)) is not None and (one.good if one.point.valid else None) is kind
+        ]
+        if at:
+            axes.plot(
+                *zip(*at, strict=True), marker, color=look.colour, markerfacecolor=face,
+                markersize=7 if kind is None else 9,
+                markeredgewidth=0.9, alpha=0.55, linestyle="", zorder=2, gid="trial",
+            )  # fmt: skip
+
+
+def draw_capacity(axes: Axes, findings: Findings, endpoint: str) -> None:
+    """Draw each twin's capacity as an upright line with its interval as a band."""
+    for look in looks(findings):
+        found = findings.capacity[look.twin, endpoint]
+        if found is not None:
+            at = found.interval
+            axes.axvspan(at.lo, at.hi, color=look.colour, alpha=0.16, linewidth=0, zorder=0, gid="capacity")
+            axes.axvline(at.value, color=look.colour, linewidth=1.8, linestyle=(0, (6, 2)), zorder=1)
+
+
+def highest_rate(findings: Findings, endpoint: str) -> float:
+    """Return the highest rate of an endpoint's points and trials, 0 without any."""
+    rates = [point.at_rps for twin in findings.twins for point in findings.curves[twin, endpoint].points]
+    rates += [one.point.at_rps for twin in findings.twins for one in findings.trials.get((twin, endpoint), ())]
+    return max(rates, default=0.0)
+
+
+def capacity_keys(findings: Findings) -> list[Line2D | Patch]:
+    """Return the legend's entries for capacities and trials, [] where none was searched."""
+    if not findings.trials:
+        return []
+    keys: list[Line2D | Patch] = [
+        Line2D([], [], color=GREY, marker=".", markersize=9, markerfacecolor=face, linestyle="", alpha=0.7, label=label)
+        for face, label in ((GREY, "trial: SLO held"), ("white", "trial: SLO broken"))
+    ]
+    if any(found is not None for found in findings.capacity.values()):
+        keys.append(
+            Line2D([], [], color=GREY, linestyle=(0, (6, 2)), label="capacity under the SLO, with its interval")
+        )
+    return keys
 
 
 def draw_invalid(axes: Axes, at: Sequence[tuple[float, float]], look: Look) -> None:

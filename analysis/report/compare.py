@@ -10,8 +10,8 @@ from xml.etree import ElementTree as ET
 import msgspec
 
 from analysis.compare import MORE_IS_BETTER, Compared, Comparison, Outcome
+from analysis.numbers_told import UNKNOWN
 from analysis.report.markdown import escape, table
-from analysis.report.words import UNKNOWN
 
 _HEAD: Final = ("endpoint", "of", "figure", "new ÷ base", "interval", "allowed", "outcome", "note")
 _FORBIDDEN: Final = re.compile("[^\\t\\n\\r\\x20-\\ud7ff\\ue000-\\ufffd\U00010000-\U0010ffff]")

@@ -1,6 +1,8 @@
-"""junit.xml: a case for every stage, and one for the gate. Pure.
+"""junit.xml: a case for every asked ratio, for every stage, and one for the gate. Pure.
 
-A measured stage passes when it is valid and fails with its reasons when not; a probe, which is not judged, is skipped.
+An asked ratio passes where it is sure to be better; it fails where it is sure to be worse, and where nothing is sure,
+as for `run --check`. A measured stage passes when it is valid and fails with its reasons when not; a probe, which is
+not judged, is skipped; so is a trial that was no evidence, which a search has by nature.
 """
 
 from __future__ import annotations
@@ -25,10 +27,20 @@ def junit_of(findings: Findings) -> bytes:
     if run.partial is not None:
         case = ET.SubElement(gate, "testcase", classname="run", name="came to its end")
         ET.SubElement(case, "failure", message=_clean(run.partial))
+    verdict = _suite(suites, "verdict")
+    for one in findings.verdict.judgements:
+        case = ET.SubElement(
+            verdict,
+            "testcase",
+            classname=_clean(f"verdict.{one.asked.endpoint}"),
+            name=_clean(f"{one.asked.figure} candidate ÷ baseline is {one.asked.better} than {one.asked.limit:g}"),
+        )
+        if one.value != "PASS":
+            ET.SubElement(case, "failure", type=one.value.lower(), message=_clean(f"{one.value}: {one.text}"))
     stages = _suite(suites, "stages")
     for data in run.stages:
         _stage(stages, data)
-    for suite in (gate, stages):
+    for suite in (gate, verdict, stages):
         for tag, name in (("testcase", "tests"), ("failure", "failures"), ("skipped", "skipped")):
             suite.set(name, str(len(list(suite.iter(tag)))))
     ET.indent(suites)
@@ -60,8 +72,10 @@ def _stage(suite: ET.Element, data: StageData) -> None:
         name=_clean(f"block {stage.block} stage {stage.id} {stage.name}: {offered}"),
         time=str(stage.length_s),
     )
-    if not data.measured:
+    if stage.kind == "probe":
         ET.SubElement(case, "skipped", message="a probe is not judged")
+    elif stage.kind == "trial" and data.why:
+        ET.SubElement(case, "skipped", message=_clean(f"no evidence: {'; '.join(data.why)}"))
     elif data.why:
         ET.SubElement(case, "failure", message=_clean("; ".join(data.why)))
 

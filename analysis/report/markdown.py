@@ -5,11 +5,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Final
 
+from analysis.cost_words import COST_HEAD, cost_line, cost_notes, cost_rows
 from analysis.findings import Findings
+from analysis.numbers_told import UNKNOWN
 from analysis.published import SOURCE
-from analysis.report.cost import COST_HEAD, cost_line, cost_notes, cost_rows
+from analysis.report.opinions import CAPACITY_HEAD, OPINION_HEAD, capacity_rows, opinion_notes, opinion_rows
 from analysis.report.proof import PROOF_HEAD, proof_rows, proof_text
-from analysis.report.words import UNKNOWN, StageRow, headline_rows, missing, stage_rows, terms
+from analysis.report.words import StageRow, headline_rows, missing, stage_rows, terms, verdict_notes
 from analysis.summary_schema import Provenance, Summary
 
 _STAGE_HEAD: Final = (
@@ -29,11 +31,14 @@ def markdown_of(findings: Findings, summary: Summary) -> str:
     ]
     parts = [
         f"# {candidate} against {baseline}: {escape(summary.run.run_id)}{' (partial)' if summary.run.partial else ''}",
+        f"**{findings.verdict.value}**",
+        "\n".join(f"- {escape(text)}" for text in verdict_notes(findings)),
         *[f"> {escape(text)}" for text in missing(findings, summary)],
         table(head, ratios),
         escape(cost_line(findings, summary.cost)),
         f"{terms(findings) or 'No times were measured.'} Published figures: {SOURCE}.",
         *_cost(findings, summary),
+        *_opinions(findings, summary),
         _counts(rows, terms(findings)),
         table(_STAGE_HEAD, [_stage(row) for row in rows]),
         *([f"## The generator's own proof\n\n{proof_text(findings)} {terms(findings)}"] if rows else []),
@@ -48,6 +53,15 @@ def _cost(findings: Findings, summary: Summary) -> tuple[str, ...]:
         return ()
     notes = "\n".join(f"- {escape(text)}" for text in cost_notes(summary.cost))
     return ("## What it costs", table(COST_HEAD, cost_rows(findings, summary.cost)), notes)
+
+
+def _opinions(findings: Findings, summary: Summary) -> tuple[str, ...]:
+    return (
+        "## Capacity, and second opinions",
+        table(CAPACITY_HEAD, capacity_rows(findings, summary)) or "No capacity under the SLO was searched.",
+        table(OPINION_HEAD, opinion_rows(findings, summary)),
+        "\n".join(f"- {escape(text)}" for text in opinion_notes(findings, summary)),
+    )
 
 
 def table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:

@@ -9,12 +9,13 @@ from typing import Final
 
 import jinja2
 
+from analysis.cost_words import COST_HEAD, cost_line, cost_notes, cost_rows
 from analysis.findings import Findings
 from analysis.plots import style
 from analysis.published import SOURCE
-from analysis.report.cost import COST_HEAD, cost_line, cost_notes, cost_rows
+from analysis.report.opinions import CAPACITY_HEAD, OPINION_HEAD, capacity_rows, opinion_notes, opinion_rows
 from analysis.report.proof import PROOF_HEAD, PROOF_NUMBERS, proof_rows, proof_text
-from analysis.report.words import headline_rows, missing, stage_rows, terms
+from analysis.report.words import headline_rows, missing, stage_rows, terms, verdict_notes
 from analysis.summary_schema import Summary
 
 _TEMPLATE: Final = Path(__file__).with_name("page.html.j2")
@@ -40,6 +41,13 @@ def page_of(findings: Findings, summary: Summary, pictures: Mapping[str, bytes])
         baseline=findings.label(findings.baseline),
         candidate=findings.label(findings.candidate),
         notes=missing(findings, summary),
+        verdict=findings.verdict.value,
+        verdict_notes=verdict_notes(findings),
+        capacity_head=CAPACITY_HEAD,
+        capacity=capacity_rows(findings, summary),
+        opinion_head=OPINION_HEAD,
+        opinions=opinion_rows(findings, summary),
+        opinion_notes=opinion_notes(findings, summary),
         headline=headline_rows(findings),
         cost_line=cost_line(findings, summary.cost),
         cost_head=COST_HEAD,

@@ -7,7 +7,7 @@ from typing import Final
 
 from analysis.curve import CurvePoint
 from analysis.findings import Findings
-from analysis.report.words import UNKNOWN, number, percent
+from analysis.numbers_told import UNKNOWN, number, percent
 
 PROOF_HEAD: Final = (
     "twin", "endpoint", "loop", "offered /s", "send lag p50 ms", "send lag p99 ms", "send lag max ms", "backlog",

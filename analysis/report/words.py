@@ -7,13 +7,13 @@ from typing import Final
 
 from analysis.curve import CurvePoint
 from analysis.findings import Findings
+from analysis.numbers_told import UNKNOWN, number, percent
 from analysis.plots import style
 from analysis.plots.headline import Row, ratio_text, rows_of
 from analysis.ratio import Ratio
 from analysis.summary import coalescing_text
 from analysis.summary_schema import Summary
 
-UNKNOWN: Final = "–"
 _TOLD_RATIO: Final = 0.01  # of the periods; less is the scheduler's own grain
 
 
@@ -71,6 +71,19 @@ def headline_rows(findings: Findings) -> tuple[HeadlineRow, ...]:
             )
         )
     return tuple(rows)
+
+
+def verdict_notes(findings: Findings) -> tuple[str, ...]:
+    """Return the verdict's reasons as sentences, and what several ratios together mean."""
+    found = findings.verdict
+    asked = len(found.judgements)
+    texts = [f"{reason}." for reason in found.reasons]
+    if asked > 1:
+        texts.append(
+            f"{asked} ratios were asked; their 95 % intervals are not adjusted for that. PASS needs every one of them, "
+            "and is wrong in at most 2.5 % of runs; FAIL needs one."
+        )
+    return tuple(texts)
 
 
 def stage_rows(findings: Findings) -> tuple[StageRow, ...]:
@@ -162,18 +175,6 @@ def missing(findings: Findings, summary: Summary) -> tuple[str, ...]:
                 "latency there says how long that was; arrivals that were dropped have no latency at all."
             )
     return (*texts, *(f"{note[:1].upper()}{note[1:]}." for note in summary.run.notes))
-
-
-def number(value: float | None) -> str:
-    """Return a number with three digits that count, thousands apart; a dash for what is unknown."""
-    if value is None:
-        return UNKNOWN
-    return f"{value:,.0f}" if abs(value) >= 100 else f"{value:.3g}"
-
-
-def percent(ratio: float | None) -> str:
-    """Return a ratio in percent."""
-    return UNKNOWN if ratio is None else f"{100 * ratio:.2f} %"
 
 
 def _note(row: Row) -> str:

@@ -10,8 +10,8 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from analysis.asked import standing
 from analysis.capacity import BlockCapacity, block_capacities
+from analysis.standing import standing
 from benchmarks.truth.targets import Answered, Target
 from records.plan import Plan
 from records.stage import Stage, StageLine

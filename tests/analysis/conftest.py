@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 from drawn_folder import write_run
 from drawn_run import Drawn
+from searched_run import Searched, write_searched
 
 from analysis.findings import Findings, find
 from analysis.run import read_run
@@ -36,6 +37,21 @@ def find_drawn(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., Findin
             known[key] = find(
                 read_run(RunReader(write_run(tmp_path_factory.mktemp("drawn") / "run", Drawn(**changes))))
             )
+        return known[key]
+
+    return find_it
+
+
+@pytest.fixture(scope="session")
+def find_searched(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., Findings]:
+    """Simulate a run that searched a capacity and return what is found in it; one simulated twice is written once."""
+    known: dict[str, Findings] = {}
+
+    def find_it(**changes: Any) -> Findings:
+        key = repr(sorted(changes.items()))
+        if key not in known:
+            folder = write_searched(tmp_path_factory.mktemp("searched") / "run", Searched(**changes))
+            known[key] = find(read_run(RunReader(folder)))
         return known[key]
 
     return find_it

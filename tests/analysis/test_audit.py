@@ -11,11 +11,12 @@ from drawn_folder import write_run
 from drawn_run import Drawn
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from searched_run import Searched, write_searched
 
 from analysis.audit import audit_run, differences, leaves
 from analysis.report import write_report
 from records.errors import RunFolderError
-from records.run_folder import MANIFEST, RAW, REPORT_FILES, SEAL, seal
+from records.run_folder import MANIFEST, RAW, REPORT_FILES, SEAL, RunReader, seal
 
 FILES = (MANIFEST, *RAW, SEAL, *(f"report/{name}" for name in REPORT_FILES))
 SMALL = Drawn(endpoints=("balance",), rates_rps=(200.0, 2_000.0))
@@ -25,6 +26,15 @@ SMALL = Drawn(endpoints=("balance",), rates_rps=(200.0, 2_000.0))
 def whole(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A sealed run folder with its report; tests put back what they change."""
     run = write_run(tmp_path_factory.mktemp("audit") / "run", SMALL)
+    write_report(run)
+    seal(run)
+    return run
+
+
+@pytest.fixture(scope="module")
+def searched(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A sealed run that searched a capacity, with its report; tests put back what they change."""
+    run = write_searched(tmp_path_factory.mktemp("audit") / "searched", Searched(time_limit_s=300.0))
     write_report(run)
     seal(run)
     return run
@@ -62,6 +72,36 @@ def test_a_flipped_byte_is_found_and_its_file_named(whole: Path, data: st.DataOb
         (whole / name).write_bytes(text)
     assert not found.passed
     assert name in {finding.file for finding in found.findings}
+
+
+@settings(max_examples=30, deadline=None)
+@given(data=st.data())
+def test_a_flipped_byte_of_a_run_that_searched_a_capacity_is_found(searched: Path, data: st.DataObject) -> None:
+    name = data.draw(st.sampled_from(FILES))
+    text = (searched / name).read_bytes()
+    at = data.draw(st.integers(0, len(text) - 1))
+    (searched / name).write_bytes(text[:at] + bytes([text[at] ^ data.draw(st.integers(1, 255))]) + text[at + 1 :])
+    try:
+        found = audit_run(searched)
+    finally:
+        (searched / name).write_bytes(text)
+    assert name in {finding.file for finding in found.findings}
+
+
+def test_a_late_answer_taken_from_a_trial_changes_figures_of_the_capacity(searched: Path) -> None:
+    path, sealed = searched / "seconds.jsonl", (searched / SEAL).read_bytes()
+    lines = path.read_bytes()
+    tried = {line.stage.id for line in RunReader(searched).stages() if line.stage.kind == "trial"}
+    kept = [line for line in lines.splitlines(keepends=True) if json.loads(line)["stage"] not in set(list(tried)[::2])]
+    path.write_bytes(b"".join(kept))
+    seal(searched)
+    try:
+        figures = {finding.figure or "" for finding in audit_run(searched).findings}
+    finally:
+        path.write_bytes(lines)
+        (searched / SEAL).write_bytes(sealed)
+    for part in ("capacity_rps", "ratios.balance.capacity", "opinions.little", "at_capacity"):
+        assert any(part in figure for figure in figures), part
 
 
 @settings(max_examples=40, deadline=None)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -21,8 +22,8 @@ def capacity(value: float, lo: float | None = None, hi: float | None = None, kin
     return Estimate(value, value if lo is None else lo, value if hi is None else hi, kind)
 
 
-def demand(fleet_rps: float, of: Estimate, **more: float) -> Demand:
-    return Demand("balance", fleet_rps, of, vcpus=more.pop("vcpus", 1.0), bytes_per_rps=more.get("bytes_per_rps"))
+def demand(fleet_rps: float, of: Estimate, *, vcpus: float = 1.0, bytes_per_rps: Estimate | None = None) -> Demand:
+    return Demand("balance", fleet_rps, of, vcpus, bytes_per_rps)
 
 
 def ends(estimate: Estimate) -> tuple[float, float | None, float | None]:
@@ -70,16 +71,35 @@ def test_ranges_meet_end_to_end() -> None:
     assert fleet.instances.interval == "range"
 
 
+def grows(mib: float, lo: float | None = None, hi: float | None = None) -> Estimate:
+    """Memory that grows by so many MiB a request a second."""
+    return Estimate(mib * MIB, (mib if lo is None else lo) * MIB, (mib if hi is None else hi) * MIB, "t95")
+
+
+def test_where_memory_binds_its_interval_is_the_fleets() -> None:
+    # 0.3 to 0.5 MiB on 800 MiB free: 3.75 to 6.25 instances; CPU asks for 1.67 to 2.5
+    parts = [demand(10_000, capacity(5_000, 4_000, 6_000), bytes_per_rps=grows(0.4, 0.3, 0.5))]
+    fleet = fleet_of(parts, FLAT, Room(1_000 * MIB, 200 * MIB))
+    assert (fleet.instances.lo, fleet.instances.value, fleet.instances.hi) == (4, 5, 7)
+
+
+def test_where_memory_binds_a_capacity_at_least_is_no_bound_on_the_fleet() -> None:
+    least = replace(capacity(5_000), bound="at_least")
+    parts = [demand(10_000, least, bytes_per_rps=grows(0.4))]
+    fleet = fleet_of(parts, FLAT, Room(1_000 * MIB, 200 * MIB))
+    assert (fleet.binding, fleet.instances.value, fleet.instances.bound) == ("memory", 5, None)
+
+
 def test_memory_binds_where_it_asks_for_more_instances() -> None:
     # 200 MiB at rest of 1,000 leave 800; 10,000 a second at 0.4 MiB each are 4,000 MiB: 5 instances, CPU asks for 2
-    parts = [demand(10_000, capacity(5_000, 4_000, 6_000), bytes_per_rps=0.4 * MIB)]
+    parts = [demand(10_000, capacity(5_000, 4_000, 6_000), bytes_per_rps=grows(0.4))]
     fleet = fleet_of(parts, FLAT, Room(1_000 * MIB, 200 * MIB))
     assert (fleet.binding, fleet.cpu_instances, fleet.memory_instances) == ("memory", 2.0, pytest.approx(5.0))
     assert ends(fleet.instances) == (5, 5, 5)
 
 
 def test_memory_that_shrinks_under_load_asks_for_nothing() -> None:
-    parts = [demand(10_000, capacity(1_000), bytes_per_rps=-5.0)]
+    parts = [demand(10_000, capacity(1_000), bytes_per_rps=grows(-5.0 / MIB))]
     assert fleet_of(parts, FLAT, Room(1_000 * MIB, 200 * MIB)).memory_instances == 0.0
 
 

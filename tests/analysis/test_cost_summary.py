@@ -8,8 +8,8 @@ from dataclasses import replace
 import pytest
 
 from analysis.cost_summary import cost_of
+from analysis.cost_words import cost_line, cost_notes, cost_rows
 from analysis.findings import Findings
-from analysis.report.cost import cost_line, cost_notes, cost_rows
 from analysis.summary import summarise
 from analysis.summary_schema import Throughput
 

@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from swarm_cases import make_plan
 
-from analysis.asked import standing
+from analysis.standing import standing
 from records.clock import NS
 from records.event import Event
 from records.manifest import HostFacts
@@ -116,7 +116,7 @@ def told(world: World) -> list[str]:
 
 def plan_of(mode: str) -> Plan:
     sections: dict[str, dict[str, Any]] = {
-        "curve": {"stages": {"kind": "probe", "fractions": [0.5, 1.1]}, "search": {"pairs": 3, "time_limit_s": 95.0}},
+        "curve": {"stages": {"kind": "probe", "fractions": [0.5, 1.1]}, "search": {"pairs": 3, "time_limit_s": 115.0}},
         "capacity": {
             "stages": {"kind": "steps", "rates_rps": [300.0, 600.0]},
             "search": {"mode": "capacity", "time_limit_s": 400.0, "capacity_width": 0.05},

@@ -40,7 +40,9 @@ def run(body: Callable[[Any], None], **attributes: Any) -> list[str]:
         def on_stop(self) -> None:
             said.append("stopped")
 
+    tasks = attributes.pop("tasks", None)
     kind = type("Kind", (User,), attributes)
+    kind.tasks = tasks or kind.tasks  # given to the class, they would be drawn beside its base's
     environment = Environment(events=Events(), catch_exceptions=True, user_classes=[kind])
     group = Group()
     gevent.spawn(other)

@@ -6,7 +6,7 @@ import math
 
 import pytest
 
-from analysis.asked import LoadCost, cost_logs, standing
+from analysis.standing import LoadCost, cost_logs, standing
 from benchmarks.truth.virtual import make_plan
 from records.stage import Stage, StageLine
 from swarm.capacity_pairs import Standing

@@ -6,8 +6,8 @@ from typing import Final
 
 from analysis.cost import CostSummary, Estimate, Fleet, Saving
 from analysis.findings import Findings
+from analysis.numbers_told import UNKNOWN, number
 from analysis.ratio import Bound
-from analysis.report.words import UNKNOWN, number
 
 COST_HEAD: Final = ("fleet", "instances", "of vCPU", "vCPU", "money a year", "decided by", "before rounding up")
 _SIGNS: Final = {"at_least": "≥ ", "at_most": "≤ ", None: ""}

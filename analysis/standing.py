@@ -1,0 +1,119 @@
+"""Is enough known? The ratios that the plan asks for, and which of them are not narrow yet. Pure.
+
+    trials -> ratio of capacities ----.
+    stages -> ratio of CPU a request --+-> standing -> the search goes on or ends
+
+CPU-seconds per 1,000 answers are compared at the same load: at the highest rate that both twins were driven at in three
+pairs, else at the one with the most pairs.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+from analysis.capacity import block_capacities, capacity_ratio
+from analysis.figures import StageFigures
+from analysis.intervals import LEAST_FOR_T, Interval
+from analysis.stopping import is_narrow, sequential_interval
+from records.plan import Plan
+from records.stage import StageLine
+from swarm.capacity_pairs import Standing
+from swarm.trials import Trial
+
+
+@dataclass(frozen=True, slots=True)
+class LoadCost:
+    """What one stage at a planned rate cost: CPU seconds of the serving instances for 1,000 answers."""
+
+    twin: str
+    endpoint: str
+    pair: int
+    rate_rps: float
+    cpu_s_per_1k: float
+
+
+def load_costs(line: StageLine, figures: StageFigures) -> tuple[LoadCost, ...]:
+    """Return what a judged stage of the curve cost; () where it is invalid, has no rate, or its CPU is not known."""
+    stage, cores = line.stage, figures.target_cores
+    if stage.kind != "measure" or not line.valid or stage.rate_rps is None or not cores or not figures.answered_rps:
+        return ()
+    cost = 1000 * cores / figures.answered_rps
+    return (LoadCost(stage.twin, stage.endpoint, stage.pair, stage.rate_rps, cost),)
+
+
+@dataclass(frozen=True, slots=True)
+class _Asked:
+    """One ratio: `found` None where no pair has it, `is_due` False where waiting for it would be in vain."""
+
+    name: str
+    found: Interval | None
+    is_narrow: bool
+    is_due: bool = True
+
+
+def standing(trials: Sequence[Trial], costs: Sequence[LoadCost], plan: Plan) -> Standing:
+    """Say whether every ratio asked for is narrow, and which is not.
+
+    A ratio that is not in sight in three pairs (neither twin was seen at its limit, or nobody watches the CPU) is
+    waited for no longer.
+    """
+    asked = [one for one in _asked(trials, costs, plan) if one.is_due]
+    percent = f"± {100 * plan.search.ratio_width:g} %"
+    wide = [one for one in asked if not one.is_narrow]
+    if wide:
+        return Standing(False, f"not within {percent}: {', '.join(_said(one) for one in wide)}")
+    if not asked:
+        return Standing(bool(trials), "no ratio is in sight")
+    return Standing(True, f"every ratio asked for is within {percent}: {', '.join(_said(one) for one in asked)}")
+
+
+def _asked(trials: Sequence[Trial], costs: Sequence[LoadCost], plan: Plan) -> Iterator[_Asked]:
+    blocks = block_capacities(trials, plan)
+    for endpoint in dict.fromkeys(block.endpoint for block in blocks):
+        pairs = len({block.pair for block in blocks if block.endpoint == endpoint})
+        if "capacity" in plan.search.asked:
+            ratio = capacity_ratio(blocks, endpoint, plan)
+            interval = None if ratio is None else ratio.interval
+            yield _Asked(
+                f"{endpoint} capacity", interval, ratio is not None and ratio.narrow,
+                is_due=ratio is not None or pairs < LEAST_FOR_T,
+            )  # fmt: skip
+        if "cpu_s_per_1k" in plan.search.asked:
+            logs = cost_logs(costs, endpoint, plan)
+            width_log = math.log1p(plan.search.ratio_width)
+            yield _Asked(
+                f"{endpoint} cpu_s_per_1k", _exp(sequential_interval(logs, width_log)), is_narrow(logs, width_log),
+                is_due=bool(logs) or pairs < LEAST_FOR_T,
+            )  # fmt: skip
+
+
+def cost_logs(costs: Sequence[LoadCost], endpoint: str, plan: Plan) -> list[float]:
+    """Return the logarithms of candidate ÷ baseline by pair, at the rate that the module's docstring names."""
+    by_rate: dict[float, dict[int, dict[str, float]]] = {}
+    for one in costs:
+        if one.endpoint == endpoint:
+            by_rate.setdefault(one.rate_rps, {}).setdefault(one.pair, {})[one.twin] = one.cpu_s_per_1k
+    whole = {
+        rate_rps: [both for _, both in sorted(pairs.items()) if len(both) == len(plan.twins)]
+        for rate_rps, pairs in by_rate.items()
+    }
+    best = max(whole, key=lambda rate_rps: (min(len(whole[rate_rps]), LEAST_FOR_T), rate_rps), default=None)
+    if best is None:
+        return []
+    return [math.log(both[plan.candidate] / both[plan.baseline]) for both in whole[best]]
+
+
+def _exp(found: Interval | None) -> Interval | None:
+    if found is None:
+        return None
+    return Interval(math.exp(found.value), math.exp(found.lo), math.exp(found.hi), found.count, found.kind)
+
+
+def _said(one: _Asked) -> str:
+    if one.found is None:
+        return f"{one.name} (no pair yet)"
+    if one.found.count < LEAST_FOR_T:
+        return f"{one.name} {one.found.value:.3f} ({one.found.count} of {LEAST_FOR_T} pairs)"
+    return f"{one.name} {one.found.value:.3f} ({one.found.lo:.3f} to {one.found.hi:.3f})"
