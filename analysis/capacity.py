@@ -26,9 +26,9 @@ from swarm.search import Bounds, Goal, relevant_bounds
 from swarm.trials import LATE_LIMIT_RATIO, Evidence, Trial, evidence_of
 
 SAME_RATE = 1e-9
-RESOLUTION = 1 / 8
+RESOLUTION, RESOLUTION_OF_RATIO = 1 / 4, 1 / 8
 """No interval is narrower than this share of the width between bounds: what counting whole requests in whole seconds
-leaves open is alike in every block, so that a spread over blocks does not show it."""
+leaves open is alike in every block, so that a spread over blocks does not show it. In a ratio half of it cancels."""
 _LOOKS = 3
 _NEAR = 0.15  # in the logarithm of the rate: further away the late share is no straight line
 _NEAR_OF_SLOPE = 2.0  # … or, where lateness grows slower, than the rates over which it grows by e squared
@@ -115,7 +115,7 @@ def capacity_of(blocks: Sequence[BlockCapacity], twin: str, endpoint: str, plan:
     at_least = any(b.at_least for b in mine)
     if found.kind == "t95" and not at_least:
         found = _pooled(counted, found, plan)
-    return Capacity(_exp(found, plan), at_least, mine)
+    return Capacity(_exp(found, plan, RESOLUTION), at_least, mine)
 
 
 def _pooled(blocks: Sequence[BlockCapacity], mean: Interval, plan: Plan) -> Interval:
@@ -173,7 +173,7 @@ def capacity_ratio(blocks: Sequence[BlockCapacity], endpoint: str, plan: Plan) -
     if open_base and open_cand:
         return None
     bound: Literal["at_least", "at_most"] | None = "at_most" if open_base else "at_least" if open_cand else None
-    return CapacityRatio(_exp(found, plan), bound, is_narrow(logs, width_log))
+    return CapacityRatio(_exp(found, plan, RESOLUTION_OF_RATIO), bound, is_narrow(logs, width_log))
 
 
 def _block(trials: list[Trial], slo: SloPlan, goal: Goal) -> BlockCapacity:
@@ -210,10 +210,10 @@ def _short_at(evidence: Evidence, rate_rps: float) -> float:
     return 1 - sum(counts.answered for counts in at) / arrivals if arrivals else 0.0
 
 
-def _exp(found: Interval, plan: Plan) -> Interval:
+def _exp(found: Interval, plan: Plan, resolution: float) -> Interval:
     """Return an interval of logarithms as one of ratios, with the search's resolution in it."""
     lo, hi = found.lo, found.hi
     if found.kind != "range":
-        half = math.hypot(found.hi - found.value, RESOLUTION * math.log1p(plan.search.capacity_width))
+        half = math.hypot(found.hi - found.value, resolution * math.log1p(plan.search.capacity_width))
         lo, hi = found.value - half, found.value + half
     return Interval(math.exp(found.value), math.exp(lo), math.exp(hi), found.count, found.kind)

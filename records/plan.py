@@ -173,7 +173,7 @@ class SearchPlan(Section):
     mode: Literal["curve", "capacity"] = "curve"
     pairs: int = Field(default=2, ge=1, le=1_000)
     seed: int = Field(default=1, ge=0)
-    curve_fractions: list[Annotated[float, Field(gt=0, le=4)]] = Field(default=[0.2, 0.4, 0.6, 0.85, 1.1], min_length=1)
+    curve_fractions: list[Annotated[float, Field(gt=0, le=4)]] = Field(default=[0.25, 0.5, 0.8, 1.1], min_length=1)
     asked: list[Literal["capacity", "cpu_s_per_1k"]] = Field(default=["capacity", "cpu_s_per_1k"], min_length=1)
     capacity_width: float = Field(default=0.02, ge=0.001, le=0.2)
     most_excess: float = Field(default=2.9, ge=1.5, lt=3)

@@ -7,7 +7,7 @@ A block's trials come in ladders, a sweep each (`swarm.search`): the first ladde
 wide as its blocks differed. The order within pairs is drawn by seed: of pairs 0 and 1 one begins with each twin, and so
 on, so that it is balanced wherever the pairs end.
 
-All blocks of a twin behind the first begin around the mean of those before, each from a rate and a grid drawn anew: a
+All blocks of a twin behind the first begin around the mean of those before, each on a grid drawn anew: a
 block that began where the one before it ended would carry its error on, and an interval over blocks must not.
 """
 
@@ -23,7 +23,7 @@ from dataclasses import dataclass, field, replace
 from records.plan import Plan
 from records.stage import Stage, StageLine
 from swarm.search import Bounds, Goal, Search, relevant_bounds
-from swarm.stages import OVERHEAD_S, REST_S, Place, sweep_stages, trial_seconds, trial_stages
+from swarm.stages import OVERHEAD_S, REST_S, Place, rest_stage, sweep_stages, trial_seconds, trial_stages
 from swarm.trials import Counts, Trial, evidence_of
 
 START_OF_LIMIT = 0.95
@@ -82,24 +82,21 @@ class CapacityPairs:
 
     def run(self) -> Generator[tuple[Stage, ...], tuple[StageLine, ...], None]:
         """Yield sweeps until enough is known or the next pair would not fit the time."""
-        blocks, took_s = itertools.count(), list[float]()
+        blocks = itertools.count()
         for pair in itertools.count():
-            begun_s = self.left_s()
             for twin in pair_order(self.twins, pair, self.plan.search.seed):
                 block = next(blocks)
                 for endpoint in self.endpoints:
                     place = Place(twin, endpoint, pair, block)
-                    planned = self._planned(place)
-                    if planned and not pair:
-                        yield planned
-                    yield from self._search(place, planned if pair else ())
-            if pair:
-                took_s.append(begun_s - self.left_s())
+                    ahead = self._planned(place)
+                    if ahead and not pair:  # the curve goes beyond the limit
+                        ahead = (*ahead, rest_stage(self.plan, place, next(self.ids)))
+                    yield from self._search(place, ahead)
             standing, driven = self.enough(tuple(self.trials)), f"{pair + 1} pair{'s' if pair else ''}"
             if standing.is_enough:
                 self.tell(f"{driven}: {standing.text}", {"pairs": pair + 1})
                 return
-            next_s = statistics.fmean(took_s) if took_s else self._usual_s()
+            next_s = self._usual_s()
             if next_s > self.left_s():
                 limit_s = self.plan.search.time_limit_s
                 up = f"the time limit of {limit_s:g} s is reached (one takes {next_s:.0f} s more)"
@@ -108,7 +105,7 @@ class CapacityPairs:
                 return
 
     def _usual_s(self) -> float:
-        """Return how long a pair takes in which one ladder is enough for every block."""
+        """Return how long a pair takes in which one ladder is enough for every block: what is worth beginning."""
         total_s = 0.0
         for twin, endpoint in itertools.product(self.twins, self.endpoints):
             place = Place(twin, endpoint, 1, 1)
@@ -142,7 +139,7 @@ class CapacityPairs:
     def _search(
         self, place: Place, ahead: tuple[Stage, ...]
     ) -> Generator[tuple[Stage, ...], tuple[StageLine, ...], None]:
-        """Drive a block's trials; `ahead` are stages below the first trials' rates, which share their sweep."""
+        """Drive a block's trials; `ahead` are stages that share the first ladder's sweep and leave the twin at rest."""
         plan, search = self.plan, self._begin(place)
         mine: list[Trial] = []
         evidence = evidence_of(mine, plan.slo)
@@ -161,11 +158,9 @@ class CapacityPairs:
         self.tell(*_ended(place, bounds, len(mine)))
 
     def _begin(self, place: Place) -> Search:
-        """Return a block's search, its grid and its first rate drawn from the seed."""
+        """Return a block's search, its grid drawn from the seed."""
         rng = random.Random(f"grid/{self.plan.search.seed}/{place.twin}/{place.endpoint}/{place.block}")  # noqa: S311
-        goal = goal_of(self.plan, self._coarse(place))
-        spread = goal.coarse * math.log1p(goal.width_ratio)
-        return Search(goal, rng.random(), self._around(place) * math.exp((rng.random() - 0.5) * spread))
+        return Search(goal_of(self.plan, self._coarse(place)), rng.random(), self._around(place))
 
     def _around(self, place: Place) -> float:
         """Return the rate that a block begins around: the mean of those before, else what the probe found."""

@@ -152,7 +152,10 @@ class Search:
 
     def step_of(self, rate_rps: float) -> int:
         """Return the step nearest to a rate."""
-        return round(math.log(rate_rps) / math.log1p(self.goal.width_ratio) - self.offset)
+        return round(self._place_of(rate_rps))
+
+    def _place_of(self, rate_rps: float) -> float:
+        return math.log(rate_rps) / math.log1p(self.goal.width_ratio) - self.offset
 
     def next_rates(self, outcomes: Sequence[Outcome]) -> tuple[float, ...]:
         """Return the rates to try next, one ladder, rising; () when the search is over.
@@ -201,7 +204,7 @@ class Search:
 
     def _first(self) -> tuple[int, ...]:
         """Return the loads of the first ladder: around the start, `coarse` steps apart."""
-        bottom = self.step_of(self.start_rps) - (self.goal.rungs - 1) * self.goal.coarse // 2
+        bottom = round(self._place_of(self.start_rps) - (self.goal.rungs - 1) * self.goal.coarse / 2)
         return tuple(bottom + rung * self.goal.coarse for rung in range(self.goal.rungs))
 
     def _ends(self, loads: Sequence[_Load]) -> tuple[int, int]:

@@ -142,7 +142,7 @@ def trial_stages(plan: Plan, place: Place, ids: Iterator[int], rates_rps: Sequen
     stages: list[Stage] = []
     for rate_rps in turns:
         if stages and (len(turns) < _LEAST_WITHOUT_RESTS or (stages[-1].rate_rps or 0.0) >= highs[-1]):
-            stages.append(_rest_stage(plan, place, next(ids)))
+            stages.append(rest_stage(plan, place, next(ids)))
         stages.append(_trial_stage(plan, place, next(ids), rate_rps))
     return tuple(stages)
 
@@ -161,7 +161,7 @@ def trial_seconds(plan: Plan, rate_rps: float) -> int:
     return max(plan.search.trial_s, min(math.ceil(LEAST_REQUESTS / rate_rps), LONGEST_TRIAL_S))
 
 
-def _rest_stage(plan: Plan, place: Place, stage_id: int) -> Stage:
+def rest_stage(plan: Plan, place: Place, stage_id: int) -> Stage:
     """Return a pause in which nothing is sent."""
     return Stage(
         id=stage_id, name="rest", kind="rest", twin=place.twin, endpoint=place.endpoint, pair=place.pair,

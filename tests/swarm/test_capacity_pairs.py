@@ -39,12 +39,14 @@ def test_the_planned_stages_come_once_and_later_pairs_have_one_at_the_same_load_
     driven: tuple[Noting, list[tuple[Stage, ...]]],
 ) -> None:
     planned = [s for (s,) in driven[1] if s.kind == "measure"]
-    assert [s.name for s in planned if s.pair == 0] == ["at-0.2", "at-0.4", "at-0.6", "at-0.85", "at-1.1"] * 2
+    assert [s.name for s in planned if s.pair == 0] == ["at-0.25", "at-0.5", "at-0.8", "at-1.1"] * 2
     later = {(s.pair, s.twin): s.rate_rps for s in planned if s.pair}
     assert len(later) == 4
-    # 0.4 and 0.6 of about 1,600 are 640 and 960; at most 0.8 of the smaller lower bound, about 1,000, may be asked
+    # 0.25 and 0.5 of about 1,600 are 400 and 800; at most 0.8 of the smaller lower bound, about 1,000, may be asked
     assert len(set(later.values())) == 1
-    assert next(iter(later.values())) == pytest.approx(640, rel=0.15)
+    assert next(iter(later.values())) == pytest.approx(400, rel=0.1) or next(iter(later.values())) == pytest.approx(
+        800, rel=0.1
+    )
 
 
 def test_stage_ids_never_repeat_and_rise(driven: tuple[Noting, list[tuple[Stage, ...]]]) -> None:
