@@ -13,15 +13,16 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from http.client import HTTPConnection, HTTPResponse
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeAlias, TypeVar
 
 BINARY = Path(__file__).resolve().parents[2] / ".twinload" / "bin" / "gateway"
 TOKEN = "a-token-for-the-tests"
 PATIENCE_S = 60.0
 """For anything that must happen: far more than it takes on any machine."""
 
-type Tree = dict[str, Any]
-type Behaviour = Callable[["Request"], bytes | None]
+Tree: TypeAlias = dict[str, Any]
+Behaviour: TypeAlias = "Callable[[Request], bytes | None]"
+Found = TypeVar("Found")
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,6 +57,7 @@ class Service:
     """An HTTP/1.1 service of which every byte is known; answers as `behaviour` says, None closes the connection."""
 
     behaviour: Behaviour = field(default=lambda _request: reply())
+    health: Callable[[], bytes | None] = field(default=lambda: reply())
     requests: list[Request] = field(default_factory=list)
     connections: int = 0
     _listener: socket.socket = field(default_factory=lambda: socket.create_server(("127.0.0.1", 0), backlog=256))
@@ -102,8 +104,7 @@ class Service:
         with one, one.makefile("rb") as stream, suppress(OSError, ValueError):
             while (request := read_request(stream)) is not None:
                 self.requests.append(request)
-                health = request.path == "/readyz"
-                answer = reply() if health else self.behaviour(request)
+                answer = self.health() if request.path == "/readyz" else self.behaviour(request)
                 if answer is None:
                     one.shutdown(socket.SHUT_RDWR)
                     return
@@ -287,7 +288,7 @@ def refused(folder: Path, tree: Tree) -> subprocess.CompletedProcess[str]:
     return subprocess.run(argv, capture_output=True, text=True, check=False, timeout=PATIENCE_S)
 
 
-def until[T](found: Callable[[], T | None], what: str) -> T:
+def until(found: Callable[[], Found | None], what: str) -> Found:
     """Wait until `found` returns something true, and return it."""
     deadline_s = time.monotonic() + PATIENCE_S
     while not (value := found()):
