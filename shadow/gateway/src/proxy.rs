@@ -2,7 +2,7 @@
 
 use std::net::IpAddr;
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Instant;
 
 use hyper::body::{Body as _, Incoming};
@@ -81,6 +81,15 @@ impl Drop for Underway {
     }
 }
 
+/// Notes that a whole body has been passed on.
+struct Passed(Arc<AtomicBool>);
+
+impl Ended for Passed {
+    fn ended(self: Box<Self>, end: End) {
+        self.0.store(end == End::Complete, Ordering::Relaxed);
+    }
+}
+
 /// What the mirror needs of a request and its answer.
 struct Copied {
     head: Head,
@@ -128,15 +137,15 @@ impl Proxy {
             return Err(NOBODY);
         }
         let (head, body) = taken_apart(request, peer)?;
-        let has_body = !body.is_end_stream();
         let asked = plan.mirror.map(|mirror| Copy::shared(mirror.body_bytes()));
-        let body =
-            if has_body { Body::stream(body, self.limits.body_bytes, asked.clone(), None) } else { Body::empty() };
+        let (body, passed) = self.body(body, asked.clone());
         let kept = plan.safe.then(|| head.clone());
         let request = head.request(plan.side, body);
-        let asking = ask(pools, plan.side, plan.route, request, kept.as_ref().filter(|_| !has_body));
-        let asking = tokio::time::timeout(self.limits.timeout, asking).await;
-        let result = asking.unwrap_or(Err(AskError::Service(Failure::Timeout)));
+        let asking = ask(pools, plan.side, plan.route, request, kept.as_ref().filter(|_| passed.is_none()));
+        let result = tokio::time::timeout(self.limits.timeout, asking).await.unwrap_or_else(|_elapsed| {
+            let waits_for_caller = passed.is_some_and(|passed| !passed.load(Ordering::Relaxed));
+            Err(if waits_for_caller { AskError::CallerSlow } else { AskError::Service(Failure::Timeout) })
+        });
         let (answer, lease) = result.map_err(|error| self.failed(&plan, error))?;
         let (mut parts, stream) = answer.into_parts();
         if parts.status == StatusCode::SWITCHING_PROTOCOLS {
@@ -153,6 +162,16 @@ impl Proxy {
         let (source, route, status) = (plan.source, plan.route, parts.status);
         let exchange = Box::new(Exchange { underway, lease, begun, source, route, status, copy });
         Ok(Response::from_parts(parts, Body::stream(stream, u64::MAX, answered, Some(exchange))))
+    }
+
+    /// The body for the service, and whether all of it has been passed on; without a body there is nothing to pass.
+    fn body(&self, body: Incoming, copy: Option<SharedCopy>) -> (Body, Option<Arc<AtomicBool>>) {
+        if body.is_end_stream() {
+            return (Body::empty(), None);
+        }
+        let passed = Arc::new(AtomicBool::new(false));
+        let end = Box::new(Passed(passed.clone()));
+        (Body::stream(body, self.limits.body_bytes, copy, Some(end)), Some(passed))
     }
 
     /// Decides by the mode as it stands now; a request ends as it began.
@@ -186,7 +205,11 @@ impl Proxy {
             self.metrics.dropped(row, None, reason);
         }
         let AskError::Service(failure) = error else {
-            return if error == AskError::BodyTooLarge { TOO_LARGE } else { BROKEN_OFF };
+            return match error {
+                AskError::BodyTooLarge => TOO_LARGE,
+                AskError::CallerSlow => TOO_SLOW,
+                _ => BROKEN_OFF,
+            };
         };
         self.metrics.unresponsive(plan.source, row);
         let detail = match failure {
@@ -208,6 +231,7 @@ impl Proxy {
 
 const TOO_LARGE: Problem = Problem::new(StatusCode::PAYLOAD_TOO_LARGE, "The request's body is larger than allowed.");
 const NOBODY: Problem = Problem::new(StatusCode::NOT_FOUND, "No instance of the plan serves this path.");
+const TOO_SLOW: Problem = Problem::new(StatusCode::REQUEST_TIMEOUT, "The request's body did not come in time.");
 const BROKEN_OFF: Problem = Problem::new(StatusCode::BAD_REQUEST, "The request's body broke off.");
 
 /// The head as the services get it, and the body. The authority of an absolute target takes the place of Host.

@@ -8,7 +8,19 @@ import threading
 from pathlib import Path
 
 import pytest
-from gateway_rig import Request, Service, configuration, exchange, gateway, instance, read_all, reply, send_raw, side, until
+from gateway_rig import (
+    Request,
+    Service,
+    configuration,
+    exchange,
+    gateway,
+    instance,
+    read_all,
+    reply,
+    send_raw,
+    side,
+    until,
+)
 
 
 def test_a_request_arrives_whole_and_its_answer_comes_back_whole(tmp_path: Path, baseline: Service) -> None:
@@ -97,7 +109,9 @@ def test_a_service_that_is_gone_is_a_bad_gateway(tmp_path: Path) -> None:
         assert one.metric('twinload_gateway_unresponsive_total{side="baseline",route="balance"}') == 1
 
 
-@pytest.mark.parametrize("answer", [b"HTTP/9.9 what\r\n\r\n", b"HTTP/1.1 101 Switching Protocols\r\nupgrade: x\r\n\r\n"])
+@pytest.mark.parametrize(
+    "answer", [b"HTTP/9.9 what\r\n\r\n", b"HTTP/1.1 101 Switching Protocols\r\nupgrade: x\r\n\r\n"]
+)
 def test_an_answer_that_cannot_be_forwarded_is_a_bad_gateway(tmp_path: Path, baseline: Service, answer: bytes) -> None:
     baseline.behaviour = lambda _request: answer
     with gateway(tmp_path, configuration(tmp_path, baseline)) as one:
@@ -162,7 +176,8 @@ def test_a_pipeline_is_answered_in_its_order(tmp_path: Path, baseline: Service) 
     with gateway(tmp_path, configuration(tmp_path, baseline)) as one:
         answer = send_raw(one.address, b"".join(request % number for number in range(3)) + b"GET /end HTTP/1.0\r\n\r\n")
     paths = [answer.find(f"/v1/users/u{number}/balance".encode()) for number in range(3)]
-    assert paths == sorted(paths) and -1 not in paths, answer
+    assert paths == sorted(paths), answer
+    assert -1 not in paths, answer
 
 
 def test_the_caller_sees_a_broken_answer_as_broken(tmp_path: Path, baseline: Service) -> None:
@@ -173,7 +188,8 @@ def test_the_caller_sees_a_broken_answer_as_broken(tmp_path: Path, baseline: Ser
             until(lambda: baseline.asked() or None, "the request")
             baseline.close_connections()
             answer = read_all(caller)
-        assert answer.endswith(b"half") and b"content-length: 100" in answer
+        assert answer.endswith(b"half")
+        assert b"content-length: 100" in answer
         until(lambda: one.status()["routes"]["balance"]["baseline"]["unresponsive"] == 1, "the count")
 
 

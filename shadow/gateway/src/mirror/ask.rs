@@ -31,7 +31,7 @@ pub(super) async fn whole(
         let (answer, lease) =
             ask(pools, side, Some(what.route), request, again).await.map_err(|error| match error {
                 AskError::Service(failure) => failure,
-                AskError::BodyTooLarge | AskError::CallerGone => Failure::Reset,
+                AskError::BodyTooLarge | AskError::CallerGone | AskError::CallerSlow => Failure::Reset,
             })?;
         let (mut head, stream) = answer.into_parts();
         let (body, truncated) = collected(stream, body_bytes).await?;

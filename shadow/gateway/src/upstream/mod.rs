@@ -57,6 +57,8 @@ pub enum AskError {
     BodyTooLarge,
     /// The caller's body broke off.
     CallerGone,
+    /// The caller's body did not come in time.
+    CallerSlow,
 }
 
 /// How often a request is put on another connection when nothing of it was written.
