@@ -180,6 +180,39 @@ def test_a_pipeline_is_answered_in_its_order(tmp_path: Path, baseline: Service) 
     assert -1 not in paths, answer
 
 
+def test_a_caller_that_expects_to_be_told_is_told(tmp_path: Path, baseline: Service) -> None:
+    baseline.behaviour = lambda request: reply(request.body)
+    head = b"POST /v1/users/u1/recharges HTTP/1.1\r\nHost: a\r\nContent-Length: 4\r\n"
+    with (
+        gateway(tmp_path, configuration(tmp_path, baseline)) as one,
+        socket.create_connection(_host_port(one.address), timeout=60) as caller,
+    ):
+        caller.sendall(head + b"Expect: 100-continue\r\nConnection: close\r\n\r\n")
+        assert caller.recv(4_096).startswith(b"HTTP/1.1 100 ")
+        caller.sendall(b"body")
+        assert read_all(caller).endswith(b"body")
+    assert baseline.asked()[0].values("expect") == []
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [b"HTTP/1.1 200 OK\r\ncontent-length: 99\r\n\r\n", b"HTTP/1.1 204 No Content\r\n\r\n"],
+    ids=["HEAD", "204"],
+)
+def test_an_answer_without_a_body_leaves_both_connections_in_step(
+    tmp_path: Path, baseline: Service, answer: bytes
+) -> None:
+    baseline.behaviour = lambda request: reply() if request.path == "/end" else answer
+    first = b"HEAD /v1/users/u1/balance HTTP/1.1\r\nHost: a\r\n\r\n"
+    tree = configuration(tmp_path, baseline, workers=1)
+    tree["sides"]["baseline"]["health"] = None
+    with gateway(tmp_path, tree) as one:
+        raw = send_raw(one.address, first * 3 + b"GET /end HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n")
+    assert raw.count(b"HTTP/1.1 ") == 4
+    assert raw.endswith(b"\r\n\r\n{}")
+    assert baseline.connections == 1, "one kept connection carried all four"
+
+
 def test_the_caller_sees_a_broken_answer_as_broken(tmp_path: Path, baseline: Service) -> None:
     baseline.behaviour = lambda _request: b"HTTP/1.1 200 OK\r\ncontent-length: 100\r\n\r\nhalf"
     with gateway(tmp_path, configuration(tmp_path, baseline)) as one:
