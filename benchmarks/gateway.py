@@ -5,8 +5,9 @@
 A minimal responder with answers of 4 KB and the senders share one core, the proxy has another. Everything is
 interleaved round by round, and figures are medians of what was paired within a round. Requests per CPU-second: the
 service's own count over the proxy's run time, 64 connections, as fast as it goes. Latency: open loop at 30 % of what
-the gateway carried there, its service time minus that of the same load without a proxy. Pairs: mode `shadow`, as fast
-as it goes, pairs compared over all CPU time of the gateway, that of the requests whose copies were dropped included.
+the gateway carried there, its service time minus that of the same load without a proxy; nginx's stands beside it, as a
+measure of the machine's own noise. Pairs: mode `shadow`, as fast as it goes, pairs compared over all CPU time of the
+gateway, that of the requests whose copies were dropped included.
 Sick candidates: callers at the same rate in mode `shadow` against mode `off`.
 
 Without nginx its ratio is left out and the file says why. Writes gateway.json, key by key: what other programs write
@@ -27,7 +28,7 @@ from pathlib import Path
 
 from rich.console import Console
 
-from benchmarks.forwarding.faulty import hanging, resetting
+from benchmarks.forwarding.faulty import LOWEST, hanging, resetting
 from benchmarks.forwarding.load import AtRate, Through, at_rate, missing
 from benchmarks.forwarding.merge import merge
 from benchmarks.forwarding.proxies import BINARY as GATEWAY
@@ -97,7 +98,7 @@ def measure(bench: Bench, console: Console) -> dict[str, object]:
     console.print("requests and pairs per CPU-second …")
     figures, rate_rps = efficiency(bench)
     console.print(f"added latency at {rate_rps:.0f} requests a second …")
-    figures |= {"added_latency_us": added_latency(bench, rate_rps), "latency_rate_rps": round(rate_rps)}
+    figures |= added_latency(bench, rate_rps) | {"latency_rate_rps": round(rate_rps)}
     candidates: dict[str, Callable[[], AbstractContextManager[str]]] = {
         "hangs": hanging, "resets": resetting, "slow": lambda: slow(bench.core),
     }  # fmt: skip
@@ -154,16 +155,34 @@ def pairs_per_cpu_s(bench: Bench, proxy: Proxy) -> float:
     return pairs / spent_s
 
 
-def added_latency(bench: Bench, rate_rps: float) -> dict[str, float]:
-    """Return what the gateway adds in mode off at a rate, in µs: medians of the rounds' differences."""
-    p50, p99 = [], []
-    with gateway(bench.folder / "latency", bench.proxy_core, bench.service.address, bench.service.address) as ours:
+def added_latency(bench: Bench, rate_rps: float) -> dict[str, object]:
+    """Return what the gateway in mode off and nginx add at a rate, in µs: medians of the rounds' differences."""
+    service = bench.service.address
+    rows: dict[str, list[tuple[float, float]]] = {}
+    with ExitStack() as stack:
+        proxies = {
+            "added_latency_us": stack.enter_context(gateway(bench.folder / "late", bench.proxy_core, service, service))
+        }
+        if has_nginx():
+            proxies["added_latency_us_nginx"] = stack.enter_context(
+                nginx(bench.folder / "late-nginx", bench.proxy_core, service)
+            )
         for _ in range(bench.rounds):
-            direct = at_rate(bench.service.address, bench.core, rate_rps, bench.seconds)
-            through = at_rate(ours.address, bench.core, rate_rps, bench.seconds)
-            p50.append(through.p50_us - direct.p50_us)
-            p99.append(through.p99_us - direct.p99_us)
-    return {"p50": statistics.median(p50), "p99": statistics.median(p99), "p99_least": min(p99), "p99_most": max(p99)}
+            direct = at_rate(service, bench.core, rate_rps, bench.seconds)
+            for name, proxy in proxies.items():
+                through = at_rate(proxy.address, bench.core, rate_rps, bench.seconds)
+                difference = (through.p50_us - direct.p50_us, through.p99_us - direct.p99_us)
+                rows.setdefault(name, []).append(difference)
+    return {name: differences(of_proxy) for name, of_proxy in rows.items()}
+
+
+def differences(rows: list[tuple[float, float]]) -> dict[str, float]:
+    """Return the medians of p50 and p99, and the range of each."""
+    p50, p99 = zip(*rows, strict=True)
+    return {
+        "p50": statistics.median(p50), "p50_least": min(p50), "p50_most": max(p50),
+        "p99": statistics.median(p99), "p99_least": min(p99), "p99_most": max(p99),
+    }  # fmt: skip
 
 
 def callers(
@@ -190,8 +209,9 @@ def callers(
 
 @contextmanager
 def slow(core: int) -> Iterator[str]:
-    """Start a candidate that works ten times as long; it ends with the block."""
+    """Start a candidate that works ten times as long, of what CPU is left; it ends with the block."""
     with target(core, work_us=SLOW_US, answer_bytes=ANSWER_BYTES) as one:
+        os.setpriority(os.PRIO_PROCESS, one.pid, LOWEST)
         yield one.address
 
 
