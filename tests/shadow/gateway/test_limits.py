@@ -56,7 +56,7 @@ def test_a_body_that_drips_is_the_caller_s_fault(tmp_path: Path, baseline: Servi
 
 
 def test_a_head_that_drips_is_cut(tmp_path: Path, baseline: Service) -> None:
-    with gateway(tmp_path, configuration(tmp_path, baseline, limits={"timeout_s": 0.5})) as one:
+    with gateway(tmp_path, configuration(tmp_path, baseline, limits={"timeout_s": 3.0})) as one:
         host, port = one.address.split(":")
         with socket.create_connection((host, int(port)), timeout=60) as caller:
             caller.sendall(b"GET /v1/users/u1/balance HTTP/1.1\r\n")
@@ -65,7 +65,7 @@ def test_a_head_that_drips_is_cut(tmp_path: Path, baseline: Service) -> None:
 
 
 def test_an_idle_connection_is_closed(tmp_path: Path, baseline: Service) -> None:
-    with gateway(tmp_path, configuration(tmp_path, baseline, limits={"idle_s": 0.3})) as one:
+    with gateway(tmp_path, configuration(tmp_path, baseline, limits={"idle_s": 2.0})) as one:
         host, port = one.address.split(":")
         with socket.create_connection((host, int(port)), timeout=60) as caller:
             assert read_all(caller) == b""

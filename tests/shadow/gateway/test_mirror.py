@@ -129,7 +129,8 @@ def test_a_candidate_without_an_answer_is_written_with_its_error(
     tmp_path: Path, baseline: Service, candidate: Service, answer: Callable[[Request], bytes | None], error: str
 ) -> None:
     candidate.behaviour = answer
-    with gateway(tmp_path, configuration(tmp_path, baseline, candidate, mirror={"timeout_s": 0.5})) as one:
+    mirror = {"timeout_s": 0.5 if error == "timeout" else 30.0}
+    with gateway(tmp_path, configuration(tmp_path, baseline, candidate, mirror=mirror)) as one:
         assert one.get() == (200, b"{}")
         status = one.flush()
         assert status["routes"]["balance"]["mirror"]["unresponsive"] == 1
@@ -245,7 +246,7 @@ def test_callers_do_not_feel_a_candidate_that(
         "hangs": lambda _request: b"", "resets": gone, "half": lambda _request: reply(b"x")[:-1], "late": slow(go_on),
     }  # fmt: skip
     candidate.behaviour = behaviours[fault]
-    mirror = {"queue": 10, "concurrency": 4, "timeout_s": 1.0}
+    mirror = {"queue": 4, "concurrency": 2, "timeout_s": 3.0}
     with gateway(tmp_path, configuration(tmp_path, baseline, candidate, mirror=mirror)) as one:
         with Callers(one.address, 4) as callers:
             callers.until_answered(400)
