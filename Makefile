@@ -10,16 +10,18 @@ PY := .venv/bin/python
 BIN := .twinload/bin
 IMAGES := .twinload/images
 TARGET := .twinload/target/release/bench-target
+SENDER := .twinload/target/release/twinload-engine
 GO_SOURCES := $(shell find clusters/go -name '*.go' -o -name 'go.mod' -o -name 'go.sum')
 TARGET_SOURCES := $(shell find benchmarks/target -name '*.rs' -o -name 'Cargo.toml') Cargo.toml Cargo.lock .cargo/config.toml
 RUST_SOURCES := $(shell find clusters/rust -name '*.rs' -o -name 'Cargo.toml') Cargo.toml Cargo.lock .cargo/config.toml
+GATEWAY_SOURCES := $(shell find shadow/gateway -name '*.rs' -o -name 'Cargo.toml') Cargo.toml Cargo.lock .cargo/config.toml
 ENGINE_SOURCES := $(shell find swarm/engine -name '*.rs' -o -name 'Cargo.toml' -o -name 'pyproject.toml' -o -name '*.pyi') Cargo.toml Cargo.lock .cargo/config.toml
 export CARGO_TERM_COLOR ?= auto
 
 help:  ## Show these targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-17s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
-setup: toolchains .venv/.ready .venv/.engine $(BIN)/wallet-go $(BIN)/wallet-rust  ## Install the Python packages, build the engine and both twins
+setup: toolchains .venv/.ready .venv/.engine $(BIN)/wallet-go $(BIN)/wallet-rust $(BIN)/gateway  ## Install the Python packages, build the engine, both twins and the gateway
 
 run: setup  ## The main job: gate, ramp both twins to saturation, draw the report in runs/latest/report/
 	@.venv/bin/twinload run $(ARGS)
@@ -59,11 +61,12 @@ format: setup  ## Format all sources
 	gofmt -w clusters/go
 	cargo fmt --all
 
-bench: setup $(TARGET)  ## The quick form of each benchmark in turn: pool, monitor, engine, truth
+bench: setup $(TARGET) $(SENDER)  ## The quick form of each benchmark in turn: pool, monitor, engine, gateway, truth
 	$(PY) -m benchmarks.pool --rounds 3
 	$(PY) -m benchmarks.monitor
 	$(PY) -m benchmarks.monitor --containers || test $$? = 2  # 2: no engine answers, and it said so
 	$(PY) -m benchmarks.engine --rounds 3
+	$(PY) -m benchmarks.gateway --rounds 3 --window 1 --seconds 2
 	$(PY) -m benchmarks.truth_virtual --repetitions 20 --targets D/D/1 M/M/1 "fails above"
 	$(PY) -m benchmarks.truth
 
@@ -74,13 +77,14 @@ bench-containers: setup images  ## Processes beside containers, and the bridge b
 	$(PY) -m benchmarks.containers
 	$(PY) -m benchmarks.bridge || test $$? = 2  # 2: the engine has no bridge, or wrk is missing, and it said so
 
-bench-long: setup $(TARGET)  ## All benchmarks in full, four hours and more
+bench-long: setup $(TARGET) $(SENDER)  ## All benchmarks in full, four hours and more
 	$(PY) -m benchmarks.pool --rounds 15
 	$(PY) -m benchmarks.monitor --seconds 120
 	$(PY) -m benchmarks.monitor --containers --seconds 120 || test $$? = 2
 	@if docker version >/dev/null 2>&1; then $(MAKE) --no-print-directory bench-containers; \
 	  else echo "processes beside containers: not measured, no Docker engine answers"; fi
 	$(PY) -m benchmarks.engine --rounds 40 --window 3
+	$(PY) -m benchmarks.gateway --rounds 20 --window 3 --seconds 5
 	$(PY) -m benchmarks.truth_virtual --repetitions 2000 --time-limit 2400 --jobs 2 --seed 300000
 	$(PY) -m benchmarks.truth_virtual --stopping --repetitions 4000
 	$(PY) -m benchmarks.truth --long
@@ -119,6 +123,11 @@ $(BIN)/wallet-rust: $(RUST_SOURCES)
 	@cargo build --quiet --release --locked --target-dir .twinload/target -p wallet-rust
 	@cp .twinload/target/release/wallet-rust $@.part && mv $@.part $@
 
+$(BIN)/gateway: $(GATEWAY_SOURCES)
+	@echo "== Gateway (about a minute the first time)"; mkdir -p $(BIN)
+	@cargo build --quiet --release --locked --target-dir .twinload/target -p twinload-gateway
+	@cp .twinload/target/release/gateway $@.part && mv $@.part $@
+
 $(IMAGES)/wallet-go: $(GO_SOURCES)
 	@echo "== Go twin, static"; mkdir -p $(IMAGES)
 	@cd clusters/go && CGO_ENABLED=0 go build -trimpath -o ../../$@ ./cmd/wallet
@@ -130,6 +139,11 @@ $(IMAGES)/wallet-rust: $(RUST_SOURCES)
 	@host="$$(rustc -vV | sed -n 's/^host: //p')"; \
 	  RUSTFLAGS='-C target-feature=+crt-static' cargo build --quiet --release --locked --target "$$host" --target-dir .twinload/static -p wallet-rust; \
 	  cp ".twinload/static/$$host/release/wallet-rust" $@.part && mv $@.part $@
+
+$(SENDER): $(ENGINE_SOURCES)
+	@echo "== Sender of the benchmarks"
+	@cargo build --quiet --release --locked --target-dir .twinload/target -p twinload-engine
+	@touch $@
 
 $(TARGET): $(TARGET_SOURCES)
 	@echo "== Target of the benchmarks"

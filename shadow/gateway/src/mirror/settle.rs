@@ -1,0 +1,190 @@
+//! What becomes of one copy.
+//!
+//! | candidate's answer | counted | written |
+//! |---|---|---|
+//! | none | unresponsive | yes |
+//! | the same | match | no |
+//! | raced, repeats left | both sides are asked anew | |
+//! | raced, none left | raced | yes |
+//! | differs, the second baseline agrees with the first or is not there | mismatch | yes |
+//! | differs, and the second baseline differs from the first | noise | yes, with all three answers |
+//!
+//! All that differs is written, noise too: what is noise on which path is for the judge of the pairs to say.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use rustix::time::{ClockId, clock_gettime};
+use serde_json::json;
+
+use super::ask::whole;
+use super::{Asked, Job};
+use crate::compare::{Rules, Verdict};
+use crate::config::MirrorConfig;
+use crate::log;
+use crate::metrics::{Metrics, Outcome, Reason, Source, add, read};
+use crate::pairs::{Answer, Kind, Moment, Pair, PairFile};
+use crate::upstream::{Failure, Pools, Side};
+
+/// Of the pairs that match, one in so many is asked of the second baseline too.
+const SAMPLE: u64 = 100;
+
+/// Settles copies, one after another or many at once.
+#[derive(Debug)]
+pub struct Settler {
+    pub(super) pools: Pools,
+    pub(super) baseline: Arc<Side>,
+    pub(super) candidate: Arc<Side>,
+    pub(super) second: Option<Arc<Side>>,
+    pub(super) names: Arc<[String]>,
+    pub(super) rules: Rules,
+    pub(super) pairs: Arc<PairFile>,
+    pub(super) metrics: Arc<Metrics>,
+    pub(super) config: MirrorConfig,
+    pub(super) said: AtomicBool,
+}
+
+/// The answers of one pair, and what they show.
+struct Judged {
+    baseline: Answer,
+    candidate: Result<Answer, Failure>,
+    second: Option<Answer>,
+    finding: Finding,
+}
+
+enum Finding {
+    Counted(Outcome, Option<Kind>),
+    BaselineTooLarge,
+}
+
+impl Settler {
+    /// Asks the candidate what the caller asked, compares, counts, writes.
+    pub(super) async fn settle(&self, job: Job) {
+        let Job { asked, baseline } = job;
+        let status = baseline.status;
+        let judged = self.judge(&asked, baseline).await;
+        match judged.finding {
+            Finding::BaselineTooLarge => self.metrics.dropped(asked.route, Some(status), Reason::BodyTooLarge),
+            Finding::Counted(outcome, kind) => {
+                self.metrics.outcome(asked.route, status, outcome);
+                if let Some(kind) = kind {
+                    self.write(&asked, kind, &judged);
+                }
+            }
+        }
+    }
+
+    async fn judge(&self, asked: &Asked, mut baseline: Answer) -> Judged {
+        let mut candidate = self.ask(Source::Mirror, &self.candidate, asked).await;
+        for repeat in 0..=self.config.retries {
+            let Ok(answer) = &candidate else { break };
+            if self.rules.judge(&baseline, answer) != Verdict::Raced || repeat == self.config.retries {
+                break;
+            }
+            add(&self.metrics.copies(asked.route).repeats);
+            let (anew, theirs) =
+                tokio::join!(self.again(&self.baseline, asked), self.ask(Source::Mirror, &self.candidate, asked));
+            candidate = theirs;
+            if let Ok(anew) = anew {
+                baseline = anew;
+            }
+            if baseline.truncated {
+                return Judged { baseline, candidate, second: None, finding: Finding::BaselineTooLarge };
+            }
+        }
+        self.name(asked, baseline, candidate).await
+    }
+
+    /// Says what the last answers show; asks the second baseline where that tells more.
+    async fn name(&self, asked: &Asked, baseline: Answer, candidate: Result<Answer, Failure>) -> Judged {
+        let verdict = candidate.as_ref().map(|answer| self.rules.judge(&baseline, answer));
+        let counted = |outcome, kind| Finding::Counted(outcome, kind);
+        match verdict {
+            Err(_none) => {
+                let finding = counted(Outcome::Unresponsive, Some(Kind::Unresponsive));
+                Judged { baseline, candidate, second: None, finding }
+            }
+            Ok(Verdict::Raced) => {
+                let finding = counted(Outcome::Raced, Some(Kind::Raced));
+                Judged { baseline, candidate, second: None, finding }
+            }
+            Ok(Verdict::Match) => {
+                let second = if self.is_sampled(asked.route) { self.second(asked, &baseline).await } else { None };
+                let kind = second.is_some().then_some(Kind::Noise);
+                Judged { baseline, candidate, second, finding: counted(Outcome::Match, kind) }
+            }
+            Ok(Verdict::Differs(difference)) => {
+                let second = self.second(asked, &baseline).await;
+                let outcome = if second.is_some() { Outcome::Noise } else { Outcome::Mismatch };
+                Judged { baseline, candidate, second, finding: counted(outcome, Some(difference.into())) }
+            }
+        }
+    }
+
+    /// The second baseline's answer when it differs from the first's at the same state of the data. When it raced,
+    /// nothing is known of noise: none, and a difference stays a mismatch.
+    async fn second(&self, asked: &Asked, baseline: &Answer) -> Option<Answer> {
+        let side = self.second.as_ref().filter(|side| side.serves(asked.route))?;
+        add(&self.metrics.copies(asked.route).second_asked);
+        let answer = self.ask(Source::Second, side, asked).await.ok()?;
+        matches!(self.rules.judge(baseline, &answer), Verdict::Differs(_)).then_some(answer)
+    }
+
+    fn is_sampled(&self, route: usize) -> bool {
+        self.second.is_some()
+            && self.metrics.copies(route).outcomes.iter().map(|row| read(&row[Outcome::Match as usize])).sum::<u64>()
+                % SAMPLE
+                == 0
+    }
+
+    async fn ask(&self, source: Source, side: &Side, asked: &Asked) -> Result<Answer, Failure> {
+        let answer = self.again(side, asked).await;
+        match &answer {
+            Ok(one) => {
+                self.metrics.answered(source, asked.route, one.status, Duration::from_secs_f64(one.ms / 1_000.0));
+            }
+            Err(_none) => self.metrics.unresponsive(source, asked.route),
+        }
+        answer
+    }
+
+    async fn again(&self, side: &Side, asked: &Asked) -> Result<Answer, Failure> {
+        whole(&self.pools, side, asked, self.config.timeout, self.config.body_bytes).await
+    }
+
+    fn write(&self, asked: &Asked, kind: Kind, judged: &Judged) {
+        let pair = Pair {
+            route: asked.route,
+            route_name: &self.names[asked.route],
+            method: asked.head.method.as_str(),
+            target: asked.head.target.path_and_query().map_or("*", |target| target.as_str()),
+            request_headers: &asked.head.headers,
+            request_body: &asked.body,
+            kind,
+            baseline: &judged.baseline,
+            candidate: judged.candidate.as_ref().map_err(|failure| *failure),
+            second: judged.second.as_ref(),
+        };
+        if let Err(fault) = self.pairs.write(&pair, now()) {
+            // Said once: a full disk would fill the log too. The counts go on.
+            if !self.said.swap(true, Ordering::Relaxed) {
+                log::warn("pairs cannot be written", &json!({"fault": fault.to_string()}));
+            }
+        }
+    }
+}
+
+/// Now, by both clocks.
+#[must_use]
+fn now() -> Moment {
+    let unix_ms = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_millis());
+    Moment { unix_ms: u64::try_from(unix_ms).unwrap_or(u64::MAX), t_ns: monotonic_ns() }
+}
+
+/// The machine's monotonic clock.
+#[must_use]
+pub fn monotonic_ns() -> u64 {
+    let now = clock_gettime(ClockId::Monotonic);
+    u64::try_from(i128::from(now.tv_sec) * 1_000_000_000 + i128::from(now.tv_nsec)).unwrap_or(0)
+}

@@ -1,0 +1,160 @@
+//! The whole program: sockets opened, threads started, the drain at a signal.
+
+use std::io;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use anyhow::Context as _;
+use serde_json::json;
+use tokio::net::{TcpListener, TcpSocket};
+use tokio::signal::unix::{SignalKind, signal};
+use tokio::sync::watch;
+
+use crate::admin::{Admin, kept};
+use crate::compare::Rules;
+use crate::config::{Config, SideConfig};
+use crate::coverage::{Coverage, beside};
+use crate::log;
+use crate::metrics::Metrics;
+use crate::mirror::{self, Parts};
+use crate::mode::Switch;
+use crate::pairs::PairFile;
+use crate::proxy::Proxy;
+use crate::route::UNMATCHED;
+use crate::server::{self, Done};
+use crate::status::Shown;
+use crate::token::Token;
+use crate::upstream::{Side, health};
+
+/// Connections that the kernel may hold until they are accepted.
+const BACKLOG: u32 = 1_024;
+const COVERAGE_EVERY: Duration = Duration::from_secs(1);
+/// At the end, for copies that are still pending.
+const LAST_COPIES: Duration = Duration::from_secs(5);
+
+/// Runs the gateway until SIGTERM or SIGINT; `ready` is told the address when callers can come in.
+///
+/// # Errors
+/// A socket, a thread or a file cannot be had.
+pub async fn run(config: Config, token: Token, ready: impl FnOnce(SocketAddr)) -> anyhow::Result<()> {
+    let mut terminate = signal(SignalKind::terminate())?;
+    let mut interrupt = signal(SignalKind::interrupt())?;
+    let listener = listen(config.listen).with_context(|| format!("listen: {}", config.listen))?;
+    let operators = listen(config.admin).with_context(|| format!("admin: {}", config.admin))?;
+    let (address, admin_address) = (listener.local_addr()?, operators.local_addr()?);
+    let (admin, instances) = assemble(&config, token)?;
+    let (drain, draining) = watch::channel(false);
+    let workers = workers(&config, listener, &admin, instances, &draining)?;
+    watch_health(&config, &admin.shown.sides);
+    tokio::spawn(admin.clone().serve(operators));
+    tokio::spawn(cover(admin.clone()));
+    let fields = json!({
+        "address": address.to_string(), "admin": admin_address.to_string(), "mode": admin.shown.proxy.switch.get().name(),
+        "workers": workers.len(),
+    });
+    log::info("ready", &fields);
+    ready(address);
+    tokio::select! {
+        _ = terminate.recv() => {}
+        _ = interrupt.recv() => {}
+    }
+    log::info("draining", &json!({"in_flight": admin.shown.proxy.metrics.in_flight}));
+    let _ = drain.send(true);
+    for worker in workers {
+        let _ended = worker.await;
+    }
+    if let Some(mirror) = &admin.shown.proxy.mirror
+        && tokio::time::timeout(LAST_COPIES, mirror.flush()).await.is_err()
+    {
+        log::warn("copies were left at the end", &json!({"copies": mirror.pending()}));
+    }
+    admin.write_coverage();
+    log::info("stopped", &json!({}));
+    Ok(())
+}
+
+fn listen(address: SocketAddr) -> io::Result<TcpListener> {
+    let socket = if address.is_ipv4() { TcpSocket::new_v4()? } else { TcpSocket::new_v6()? };
+    socket.set_reuseaddr(true)?;
+    socket.bind(address)?;
+    socket.listen(BACKLOG)
+}
+
+/// Puts everything together; the mirror's thread is started. The number of instances of all sides is given too.
+fn assemble(config: &Config, token: Token) -> anyhow::Result<(Arc<Admin>, usize)> {
+    let mut instances = 0;
+    let mut side = |name, config_of: &SideConfig| {
+        let side = Arc::new(Side::new(name, config_of, config.routes.len(), instances));
+        instances += side.instances.len();
+        side
+    };
+    let baseline = side("baseline", &config.baseline);
+    let candidate = config.candidate.as_ref().map(|one| side("candidate", one));
+    let second = config.second.as_ref().map(|one| side("second", one));
+    let names: Arc<[String]> =
+        config.routes.iter().map(|route| route.name.clone()).chain([UNMATCHED.to_owned()]).collect();
+    let metrics = Arc::new(Metrics::new(config.routes.len()));
+    let (pairs, coverage) = files(config, &metrics)?;
+    let mode = match &config.state_file {
+        Some(path) => kept(path).context("state_file")?.unwrap_or(config.mode),
+        None => config.mode,
+    };
+    let mut mirror = None;
+    if let Some(candidate) = &candidate {
+        let (inlet, outlet) = mirror::queue(config.mirror, metrics.clone());
+        let rules = Rules { headers: config.compare.headers.clone(), raced: config.compare.raced_header.clone() };
+        let (baseline, candidate, second) = (baseline.clone(), candidate.clone(), second.clone());
+        let (names, pairs, metrics, config) = (names.clone(), pairs.clone(), metrics.clone(), config.mirror);
+        mirror::start(Parts { outlet, baseline, candidate, second, names, rules, pairs, metrics, config, instances })?;
+        mirror = Some(inlet);
+    }
+    let sides = [Some(&baseline), candidate.as_ref(), second.as_ref()].into_iter().flatten().cloned().collect();
+    let (routes, limits) = (config.routes.clone(), config.limits);
+    let proxy = Arc::new(Proxy { routes, baseline, candidate, switch: Switch::new(mode), mirror, metrics, limits });
+    let shown = Shown { proxy, sides, names, pairs, begun: Instant::now() };
+    let state_file = config.state_file.clone();
+    Ok((Arc::new(Admin { shown, token, coverage: std::sync::Mutex::new(coverage), state_file }), instances))
+}
+
+fn files(config: &Config, metrics: &Metrics) -> anyhow::Result<(Arc<PairFile>, Option<Coverage>)> {
+    let compare = &config.compare;
+    let path = compare.pairs_file.as_deref();
+    let pairs = PairFile::open(path, compare.redact_headers.clone(), compare.pairs_per_kind)
+        .with_context(|| format!("compare.pairs_file: {path:?}"))?;
+    let coverage = path.map(|path| Coverage::open(&beside(path), metrics.routes()));
+    Ok((Arc::new(pairs), coverage.transpose().context("compare.pairs_file: the coverage beside it")?))
+}
+
+fn workers(
+    config: &Config,
+    listener: TcpListener,
+    admin: &Admin,
+    instances: usize,
+    draining: &watch::Receiver<bool>,
+) -> anyhow::Result<Vec<Done>> {
+    let cores = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
+    let listener = listener.into_std()?;
+    (0..config.workers.unwrap_or(cores))
+        .map(|number| {
+            let proxy = admin.shown.proxy.clone();
+            Ok(server::start(number, &listener, proxy, instances, draining.clone())?)
+        })
+        .collect()
+}
+
+fn watch_health(config: &Config, sides: &[Arc<Side>]) {
+    for side in sides {
+        for instance in &side.instances {
+            tokio::spawn(health::watch(side.clone(), instance.clone(), config.health));
+        }
+    }
+}
+
+async fn cover(admin: Arc<Admin>) {
+    let mut ticks = tokio::time::interval(COVERAGE_EVERY);
+    loop {
+        ticks.tick().await;
+        admin.write_coverage();
+    }
+}
