@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ipaddress
 import itertools
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Final
@@ -13,7 +12,8 @@ from records.plan_compose import faults_of_compose
 from records.plan_load import StagesPlan, SwarmPlan
 from records.plan_salvage import Place
 from records.plan_secrets import MASK, is_secret_name, takes_variable
-from records.plan_types import COLUMN
+from records.plan_shadow_rules import faults_of_shadow
+from records.plan_types import COLUMN, is_loopback
 
 GENERATED_COLUMNS = ("user_id", "name", "locale", "tier", "activity", "first_seen_ms", "until_ms", "entries")
 
@@ -30,17 +30,6 @@ def faults_between_sections(plan: Plan, guessed: Iterable[Place] = ()) -> tuple[
         if not any(_bears_on(place, pattern.split(".")) for place in places for pattern in reads)
         for fault in rule(plan)
     )
-
-
-def is_loopback(address: str) -> bool:
-    """Say whether "host:port" can only be this machine: localhost or a loopback address."""
-    host = address.rsplit(":", 1)[0].strip("[]")
-    if host == "localhost":
-        return True
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return False
 
 
 def _twins(plan: Plan) -> Iterator[Fault]:
@@ -273,6 +262,7 @@ _RULES: Final[tuple[tuple[Callable[[Plan], Iterator[Fault]], tuple[str, ...]], .
     (_addresses, ("allow_remote",)),
     (_columns, ("pool.import_file",)),
     (_cases, ("workload.*.name",)),
+    (faults_of_shadow, ("workload.*.name", "shadow.gateway.*", "allow_remote", "twins.*.start", "twins.*.cpu_set.*")),
     (_hot, ("workload.*.hot", "workload.*.weight", "stages.mix")),
     (_ramps, ("stages.*.*.*", "swarm.user_rate_rps", "swarm.spawn_rate", "pool.users")),
     (

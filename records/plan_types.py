@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ipaddress
 import re
 from typing import Annotated, Any
 
@@ -31,6 +32,17 @@ def _project(value: str) -> str:
     if not _PROJECT.match(value):
         raise ValueError("a project has 1 to 63 lower-case letters, digits, - or _, and begins with a letter or digit")
     return value
+
+
+def is_loopback(address: str) -> bool:
+    """Say whether "host:port" can only be this machine: localhost or a loopback address."""
+    host = address.rsplit(":", 1)[0].strip("[]")
+    if host == "localhost":
+        return True
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False
 
 
 def parse_bytes(value: Any) -> Any:

@@ -16,7 +16,8 @@ from typing import Final, Protocol
 
 import numpy as np
 
-from records.plan import Expect, Plan, ShadowCase, WorkloadEntry
+from records.plan import Expect, Plan, WorkloadEntry
+from records.plan_shadow import ShadowCase
 from shadow.answer import Case
 from shadow.errors import CaseError
 from shadow.template import USER, fill, is_target, quoted

@@ -11,7 +11,7 @@ from rich.table import Table
 from rich.text import Text
 
 from shadow.finding import text_of
-from shadow.report import EndpointCount, GateReport
+from shadow.report import EndpointCount, GateReport, RuleUse
 
 SHOWN_FINDINGS: Final = 5
 
@@ -29,7 +29,12 @@ def summary_lines(report: GateReport) -> tuple[str, ...]:
     verdict = "passed" if report.passed else "FAILED"
     head = f"gate {verdict}: {report.baseline} (baseline) against {report.candidate}"
     lines = [f"{count.endpoint}: {bound_line(count)}" for count in report.endpoints]
-    return (head, *lines, *(f"against it: {reason}" for reason in report.why))
+    hidden = [f"rule: {use.rule}: {_uses(use)}" for use in report.rules]
+    return (head, *lines, *hidden, *(f"against it: {reason}" for reason in report.why))
+
+
+def _uses(use: RuleUse) -> str:
+    return f"hid {use.places:,} differences in {use.pairs:,} pairs" if use.pairs else "hid nothing"
 
 
 def tables(report: GateReport) -> RenderableType:
@@ -60,10 +65,21 @@ def as_dict(report: GateReport) -> dict[str, Any]:
 def _counts(report: GateReport) -> Table:
     table = Table(title="Pairs compared", title_justify="left")
     table.add_column("endpoint")
-    for name in ("compared", "wanted", "matched", "differ", "no answer", "unexpected", "raced", "rate below"):
+    for name in (
+        "compared",
+        "wanted",
+        "matched",
+        "by rule",
+        "differ",
+        "no answer",
+        "unexpected",
+        "noise",
+        "raced",
+        "rate below",
+    ):
         table.add_column(name, justify="right")
     for c in report.endpoints:
-        numbers = (c.compared, c.wanted, c.matched, c.mismatches, c.unanswered, c.unexpected)
+        numbers = (c.compared, c.wanted, c.matched, c.by_rule, c.mismatches, c.unanswered, c.unexpected, c.noise)
         raced = f"{c.raced:,}" + (f" ({c.unresolved:,} left)" if c.unresolved else "")
         bound = "–" if c.bound is None else f"{100 * c.bound:.2f} %"
         table.add_row(escape(c.endpoint), *(f"{n:,}" for n in numbers), raced, bound)

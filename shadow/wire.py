@@ -21,7 +21,7 @@ from typing import Any, Final
 from clusters.command import fill_variables, split_address
 from records.instance import Instance
 from records.plan import Plan
-from records.plan_rules import is_loopback
+from records.plan_types import is_loopback
 from shadow.answer import Answer, Reply, Unanswered
 from shadow.errors import TargetError
 

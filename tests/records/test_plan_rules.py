@@ -10,7 +10,8 @@ import pytest
 
 from records.errors import PlanError
 from records.plan_file import check_plan, read_plan
-from records.plan_rules import is_loopback, planned_rates, ramp_seconds
+from records.plan_rules import planned_rates, ramp_seconds
+from records.plan_types import is_loopback
 
 SHIPPED = Path(__file__).parents[2] / "twinload.toml"
 
