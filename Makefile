@@ -56,11 +56,12 @@ format: setup  ## Format all sources
 	gofmt -w clusters/go
 	cargo fmt --all
 
-bench: setup $(TARGET)  ## The quick form of each benchmark in turn: pool, monitor, engine, truth
+bench: setup $(TARGET)  ## The quick form of each benchmark in turn: pool, monitor, engine, truth, mutations
 	$(PY) -m benchmarks.pool --rounds 3
 	$(PY) -m benchmarks.monitor
 	$(PY) -m benchmarks.engine --rounds 3
 	$(PY) -m benchmarks.truth_virtual --repetitions 20 --targets D/D/1 M/M/1 "fails above"
+	$(PY) -m benchmarks.mutations --each 4 --pairs 5000 --judged 100000
 
 bench-engine: setup $(TARGET)  ## The engine against wrk, ab, FastHttpUser and others, under nine minutes
 	$(PY) -m benchmarks.engine
@@ -71,6 +72,7 @@ bench-long: setup $(TARGET)  ## All benchmarks in full, about an hour
 	$(PY) -m benchmarks.engine --rounds 40 --window 3
 	$(PY) -m benchmarks.truth_virtual --repetitions 2000 --time-limit 2400 --jobs 2
 	$(PY) -m benchmarks.truth_virtual --stopping --repetitions 4000
+	$(PY) -m benchmarks.mutations
 
 clean:  ## Remove what was built or installed here (runs/ stays)
 	-@test ! -x .venv/bin/twinload || .venv/bin/twinload down -q
