@@ -93,7 +93,7 @@ def run_gate(
     not_replayed = _not_replayed(plan, endpoints)
     for line in not_replayed:
         edge.say(f"not compared: {line}")
-    raw_ids = _raw_ids(plan, pool, root)
+    raw_ids = known_raw_ids(plan, pool, root)
     sides = sides_of(plan, instances, targets_of(plan, instances, root), endpoints)
     cases = make_cases(plan, pool, endpoints, raw_ids=raw_ids)
     edge.say(f"asking {plan.baseline} and {plan.candidate} {len(cases):,} times each: {', '.join(endpoints)}")
@@ -166,7 +166,11 @@ def _ask_all(plan: Plan, cases: Sequence[Case], sides: Sides, tally: Tally, edge
     return ""
 
 
-def _raw_ids(plan: Plan, pool: Users, root: Path) -> dict[str, str] | None:
+def known_raw_ids(plan: Plan, pool: Users, root: Path) -> dict[str, str] | None:
+    """Return the ids to send by those that may be written; None when what may be written is sent.
+
+    Raises: CaseError when the import file is not what the pool was made of; PoolError when it cannot be read.
+    """
     if plan.pool.send != "raw" or plan.pool.import_file is None or plan.pool.key_file is None:
         return None
     found = raw_ids(root / plan.pool.import_file, root / plan.pool.key_file)

@@ -17,7 +17,8 @@ class EndpointCount:
     `raced` pairs saw unlike states at first, `unresolved` ones to the end; the latter are in no other count.
     `bound` is the upper limit of the mismatch rate at 95 %, None when nothing was compared. `noise` pairs differ only
     where the baseline differs from itself; they are in no other count. `by_rule` is the part of the matched in which a
-    rule hid what differs. Of mirrored traffic alone: `dropped` copies that the candidate was never sent.
+    rule hid what differs. Of mirrored traffic alone: `dropped` copies that the candidate was never sent, and
+    `failed_alike`, pairs that are equal because both failed (5xx), which prove nothing and are in no other count.
     """
 
     endpoint: str
@@ -33,6 +34,7 @@ class EndpointCount:
     noise: int = 0
     by_rule: int = 0
     dropped: int = 0
+    failed_alike: int = 0
 
 
 @dataclass(frozen=True, slots=True)

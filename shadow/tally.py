@@ -47,6 +47,20 @@ class _Place(NamedTuple):
     status_class: str
 
 
+class Counted(NamedTuple):
+    """Pairs that someone else compared and did not keep whole; `failed_alike`: both answered, and equally, 5xx."""
+
+    endpoint: str
+    kind: str
+    tier: str
+    status_class: str
+    matched: int
+    mismatches: int
+    unresolved: int
+    dropped: int
+    failed_alike: int
+
+
 def rate_bound(mismatches: int, pairs: int) -> float | None:
     """Return the upper limit of a mismatch rate at 95 %, one-sided; None without pairs.
 
@@ -78,12 +92,14 @@ class Tally:
         headers: Iterable[str],
         scrubber: Scrubber,
         rules: RuleBook | None = None,
+        raced_ratio: float = 0.0,
     ) -> None:
         self._wanted = dict(wanted)
         self._needs = frozenset(needs)
         self._headers = tuple(headers)
         self._scrubber = scrubber
         self._rules = rules or RuleBook()
+        self._raced_ratio = raced_ratio
         self._counts: Counter[tuple[str, str]] = Counter()
         self._pairs: Counter[_Place] = Counter()
         self._mismatches: Counter[_Place] = Counter()
@@ -103,11 +119,9 @@ class Tally:
         """Judge a pair and count it; return the finding when it is one and is kept."""
         case = pair.case
         verdict = self.judge(pair)
-        if pair.asked > 1 or isinstance(verdict, Raced):
-            self._counts[case.endpoint, "raced"] += 1
         if isinstance(verdict, Raced):
-            self._counts[case.endpoint, "unresolved"] += 1
-            return self._keep(pair, "raced", "")
+            return self.add_raced(pair)
+        self._counts[case.endpoint, "raced"] += pair.asked > 1
         if isinstance(verdict, Difference) and self._is_noise(pair, verdict):
             self._counts[case.endpoint, "noise"] += 1
             return self._keep(pair, "noise", "the baseline differs from itself in the same places")
@@ -126,6 +140,24 @@ class Tally:
             self._counts[case.endpoint, "by_rule"] += 1
             self._count_rules(verdict.rules)
         return self._keep(pair, "unexpected", surprise) if surprise else None
+
+    def add_raced(self, pair: Pair) -> Finding | None:
+        """Count a pair whose answers never saw the same state."""
+        self._counts[pair.case.endpoint, "raced"] += 1
+        self._counts[pair.case.endpoint, "unresolved"] += 1
+        return self._keep(pair, "raced", "")
+
+    def add_counted(self, counted: Counted) -> None:
+        """Add pairs that someone else compared."""
+        place = _Place(*counted[:4])
+        compared = counted.matched + counted.mismatches + counted.failed_alike
+        if compared:
+            self._pairs[place] += compared
+            self._mismatches[place] += counted.mismatches
+        for what in ("matched", "mismatches", "unresolved", "dropped", "failed_alike"):
+            self._counts[counted.endpoint, what] += getattr(counted, what)
+        self._counts[counted.endpoint, "raced"] += counted.unresolved
+        self._withheld += counted.mismatches
 
     def _is_noise(self, pair: Pair, verdict: Difference) -> bool:
         """Say whether all that differs is noise; what the baseline differs in from itself is counted either way."""
@@ -184,13 +216,17 @@ class Tally:
         return self._scrubber.text(place)
 
     def _endpoint(self, name: str) -> EndpointCount:
-        counts = {what: self._counts[name, what] for what in (*_AGAINST, "matched", "raced", "by_rule")}
+        counts = {
+            what: self._counts[name, what]
+            for what in (*_AGAINST, "matched", "raced", "by_rule", "dropped", "failed_alike")
+        }
         mismatches = counts["mismatches"]
         compared = counts["matched"] + mismatches
         return EndpointCount(
             name, self._wanted[name], compared, counts["matched"], mismatches, counts["unanswered"],
             counts["unexpected"], counts["raced"], counts["unresolved"], rate_bound(mismatches, compared),
-            noise=counts["noise"], by_rule=counts["by_rule"],
+            noise=counts["noise"], by_rule=counts["by_rule"], dropped=counts["dropped"],
+            failed_alike=counts["failed_alike"],
         )  # fmt: skip
 
     def _reasons(self, endpoints: tuple[EndpointCount, ...]) -> Iterator[str]:
@@ -202,7 +238,7 @@ class Tally:
                 yield f"{e.endpoint}: {e.mismatches:,} of {e.compared:,} differ{silent}"
             if e.unexpected:
                 yield f"{e.endpoint}: {e.unexpected:,} valid requests were not answered by the baseline as expected"
-            if e.unresolved:
+            if e.unresolved > self._raced_ratio * (e.compared + e.unresolved):
                 yield f"{e.endpoint}: {e.unresolved:,} pairs raced to the end: the twins never saw the same state"
             if e.noise:
                 places = ", ".join(self._shown(place) for where, place in sorted(self._noise) if where == e.endpoint)
@@ -228,6 +264,9 @@ class Tally:
 
 
 _AGAINST: Final = ("mismatches", "unanswered", "unexpected", "unresolved", "noise")
+
+
+_BESIDE: Final = ("matched", "raced", "by_rule", "dropped", "failed_alike")
 
 
 def status_class(reply: Reply) -> str:
