@@ -2,9 +2,9 @@
 
     python -m shadow.mutation.proxy --listen 127.0.0.1:0 --upstream 127.0.0.1:18201 [--faults FILE] [--out FILE]
 
-FILE holds JSON lines {"target", "kind", "seed", "other"}; what was injected is written to the other one, a line each:
-{"target", "kind", "sign", "place"}. It prints "ready ADDRESS" and ends when its standard input closes. HTTP/1.1 with
-Content-Length, keep-alive, one thread a connection: small, because it must add nothing of its own.
+FILE holds JSON lines, each a Fault; what was injected is written to the other one, a line an Injection. It prints
+"ready ADDRESS" and ends when its standard input closes. HTTP/1.1 with Content-Length, keep-alive, one thread a
+connection: small, because it must add nothing of its own.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ import random
 import socket
 import sys
 import threading
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
@@ -30,12 +31,17 @@ _BLOCK: Final = 1 << 16
 
 
 class Fault(msgspec.Struct, frozen=True):
-    """What is to be done to a target's answer; `other` is another user's target, for the kind "user"."""
+    """What is to be done to a target's answers.
+
+    `other` is another user's target, for the kind "user"; `times`: to so many of its answers, the first ones; None: to
+    all of them.
+    """
 
     target: str
     kind: str
     seed: int
     other: str | None = None
+    times: int | None = None
 
 
 class Injection(msgspec.Struct, frozen=True):
@@ -59,6 +65,8 @@ class FaultProxy:
     faults: Mapping[str, Fault] = field(default_factory=dict)
     listen: tuple[str, int] = ("127.0.0.1", 0)
     injected: dict[str, Injection] = field(default_factory=dict)
+    _done: Counter[str] = field(default_factory=Counter)
+    _lock: threading.Lock = field(default_factory=threading.Lock)
     _listener: socket.socket | None = None
     _open: set[socket.socket] = field(default_factory=set)
     _ended: threading.Event = field(default_factory=threading.Event)
@@ -107,12 +115,21 @@ class FaultProxy:
         head, body = caller.message()
         method, target, _ = head.split(b"\r\n", 1)[0].split(b" ", 2)
         answer = server.ask(head + body, method)
-        fault = self.faults.get(target.decode("latin-1"))
+        fault = self._due(target.decode("latin-1"))
         faulty = self._faulty(fault, answer, server, head) if fault is not None else None
         if faulty is None:
             caller.sock.sendall(_written(answer, len(answer.body)))
             return True
         return self._send(faulty, caller)
+
+    def _due(self, target: str) -> Fault | None:
+        """Return the fault that this answer is to have."""
+        fault = self.faults.get(target)
+        if fault is None or fault.times is None:
+            return fault
+        with self._lock:
+            self._done[target] += 1
+            return fault if self._done[target] <= fault.times else None
 
     def _faulty(self, fault: Fault, good: Answer, server: _Stream, head: bytes) -> Faulty | None:
         other = None

@@ -65,6 +65,7 @@ def test_the_summary_names_every_reason() -> None:
     assert summary_lines(report()) == (
         "gate FAILED: go (baseline) against rust",
         "balance: 1 of 1 differs: mismatch rate below 100.00 % (95 %)",
+        "differs: balance: digit at $.lots[*].remaining, in 1 pairs",
         "against it: balance: 1 of 1 differ",
     )
 

@@ -86,6 +86,14 @@ def test_without_faults_nothing_is_seen(serve: Callable, compact: Callable) -> N
     assert (score.pairs, score.false_alarms) == (400, 0)
 
 
+def test_a_fault_can_be_put_into_one_answer_alone(serve: Callable, compact: Callable) -> None:
+    old, new = serve(compact), serve(compact)
+    case = cases(3)[2]
+    with closing(FaultProxy(upstream(new), {case.target: Fault(case.target, "digit", 1, times=1)})) as proxy:
+        pairs = asked(old.address, proxy.start(), [case] * 20, TIMEOUT_S)
+    assert sum(judge(pair.baseline, pair.candidate, headers=()) is not None for pair in pairs) == 1
+
+
 def test_what_is_no_get_passes_too(serve: Callable, wallet_answers: Callable) -> None:
     service = serve(wallet_answers)
     with closing(FaultProxy(upstream(service))) as proxy:
