@@ -1,4 +1,4 @@
-"""Mirrored traffic: what a gateway wrote becomes pairs and counts, and they the same gate's report as of replay. Pure.
+"""Mirrored traffic: what a gateway wrote becomes pairs and counts, and they the same gate's report as of replay.
 
 The gateway compares bytes and writes whole pairs of those that are not equal, up to a number of each route and kind;
 beside them, second by second, how many it compared. Here the pairs are judged (paths, rules, noise) and counted:
