@@ -79,7 +79,7 @@ class GatewayPlan(Section):
     mirror_concurrency: int = Field(default=64, ge=1, le=10_000)
     mirror_timeout_s: float = Field(default=2.0, gt=0, le=600)
     mirror_body_bytes: Bytes = 1_048_576
-    mirror_retries: int = Field(default=3, ge=0, le=100)
+    mirror_retries: int = Field(default=10, ge=0, le=100)
     mirror_share: float = Field(default=1.0, gt=0, le=1)
     raced_header: Annotated[str, Field(min_length=1)] = "ledger-as-of"
     raced_ratio: float = Field(default=0.01, ge=0, le=1)

@@ -11,7 +11,7 @@ import secrets
 import shutil
 import socket
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Final, Self
@@ -25,7 +25,7 @@ from records.instance import Instance
 from records.plan import Plan
 from shadow.gateway_config import GatewayFiles, gateway_config
 from shadow.mirrored import COVERAGE, PAIRS
-from twinload.errors import INTERRUPTED, BadEnvironment, Interrupted, OwnFault
+from twinload.errors import BadEnvironment, OwnFault
 
 FOLDER: Final = ".twinload/shadow"
 TOKEN: Final = "token"  # noqa: S105  a file's name
@@ -107,15 +107,13 @@ class Gateway:
             Program(program, tuple(words), dict(os.environ), root, tuple(self._gateway.cpu_set), self.log)
         )
 
-    def wait_ready(self, end_wanted: Callable[[], bool] = lambda: False) -> None:
+    def wait_ready(self) -> None:
         """Return once it listens.
 
-        Raises: BadEnvironment with the last lines of its log when it ends or does not come; Interrupted.
+        Raises: BadEnvironment with the last lines of its log when it ends, OwnFault when it does not come.
         """
         deadline = time.monotonic() + _READY_S
         while time.monotonic() < deadline:
-            if end_wanted():
-                raise Interrupted(INTERRUPTED)
             if self.ended is not None:
                 raise BadEnvironment(f"the gateway {self.ended}:\n{self._tail()}")
             if any(line.startswith("ready ") for line in last_lines(self.log, 1_000)):

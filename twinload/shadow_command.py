@@ -86,6 +86,7 @@ def run(context: Context, options: argparse.Namespace) -> int:
     with _instances(context, plan) as instances, Gateway(plan, instances, context.root) as gateway:
         if plan.swarm.cpu_set:
             os.sched_setaffinity(0, plan.swarm.cpu_set)  # what compares must not run on the twins' cores
+        gateway.wait_ready()
         folder = _begin(job, instances)
         _measure(job, gateway)
         _keep(job, gateway, folder)
@@ -177,7 +178,6 @@ def _measure(job: _Job, gateway: Gateway) -> None:
             orderly_end(lambda: context.talk.say("stopping: what was compared is judged now")) as end_wanted,
             GateProgress(context.talk) as progress,
         ):
-            gateway.wait_ready(end_wanted)
             address = job.plan.shadow.gateway.listen
             context.talk.say(f"gateway at {address}: {job.plan.baseline} answers, {job.plan.candidate} is mirrored")
             with Generator(job.plan, context.plan_path, context.root, sets=sets) as generator:

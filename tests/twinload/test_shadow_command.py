@@ -176,6 +176,7 @@ def test_what_cannot_be_is_told_before_anything_is_sent(pair: Pair, change: dict
     done = pair.call("shadow", "run")
     assert done.returncode == 2
     assert told in done.stderr
+    assert not list(pair.runs.glob("*-shadow"))
 
 
 def test_a_taken_port_is_told(pair: Pair) -> None:
