@@ -29,7 +29,8 @@ class GateRecord:
     """What the gate found: 0 of N mismatches bounds the mismatch rate below 3/N at 95 %.
 
     `key` joins the record to the twins, workload, pool and binaries that it was made with; `compared` and `bound` are
-    by endpoint. `skipped` says that the run was told to go without a gate.
+    by endpoint. `skipped` says that the run was told to go without a gate. `rules` are the plan's, each with the pairs
+    in which it hid a difference.
     """
 
     key: str
@@ -39,6 +40,7 @@ class GateRecord:
     mismatches: dict[str, int] = field(default_factory=dict)
     bound: dict[str, float] = field(default_factory=dict)
     skipped: bool = False
+    rules: dict[str, int] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)

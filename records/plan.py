@@ -13,6 +13,7 @@ from pydantic import Field, field_validator, model_validator
 
 from records.plan_load import EnginePlan, StagesPlan, SwarmPlan
 from records.plan_safety import Command, HooksPlan, SafetyPlan
+from records.plan_shadow import ShadowPlan
 from records.plan_store import StorePlan
 from records.plan_types import COLUMN, REQUEST_ID, Address, Bytes, Cpu, Name, Project, Section
 from records.plan_watch import WatchPlan
@@ -231,29 +232,6 @@ class VerdictPlan(Section):
         if idle:
             raise ValueError(f"limit names {', '.join(idle)}, which ask does not: add it there, or leave the limit out")
         return self
-
-
-class ShadowCase(Section):
-    """`[[shadow.case]]`: requests that the gate adds to the workload's own: edges, faults, special users.
-
-    `where` picks pool users by column values (all must be equal); `{user_id}` may be left out of the path.
-    """
-
-    endpoint: str
-    kind: Name
-    path: str
-    method: Literal["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"] = "GET"
-    where: dict[str, str] = Field(default_factory=dict)
-    share: float = Field(default=0.05, gt=0, le=1)
-
-
-class ShadowPlan(Section):
-    """`[shadow]`: what the gate asks and compares. `bound` is the mismatch rate to rule out at 95 %: N = 3 ÷ bound."""
-
-    bound: float = Field(default=0.001, gt=0, le=0.5)
-    headers: list[str] = Field(default=["content-type"])
-    max_age_h: float = Field(default=24.0, gt=0)
-    case: list[ShadowCase] = Field(default_factory=list)
 
 
 class Plan(Section):

@@ -13,6 +13,7 @@ from records.plan_load import StagesPlan, SwarmPlan
 from records.plan_safety import literal_secrets
 from records.plan_salvage import Place
 from records.plan_secrets import MASK, is_secret_name, takes_variable
+from records.plan_shadow_rules import faults_of_shadow
 from records.plan_store import PLACE
 from records.plan_types import COLUMN, REQUEST_ID, is_loopback
 
@@ -296,6 +297,7 @@ _RULES: Final[tuple[tuple[Callable[[Plan], Iterator[Fault]], tuple[str, ...]], .
     (_store, ("store.*", "allow_remote", "twins.*.start", "twins.*.command", "twins.*.instances.*.command")),
     (_columns, ("pool.import_file",)),
     (_cases, ("workload.*.name",)),
+    (faults_of_shadow, ("workload.*.name", "shadow.gateway.*", "allow_remote", "twins.*.start", "twins.*.cpu_set.*")),
     (_hot, ("workload.*.hot", "workload.*.weight", "stages.mix")),
     (_ramps, ("stages.*.*.*", "swarm.user_rate_rps", "swarm.spawn_rate", "pool.users")),
     (

@@ -35,6 +35,17 @@ def _project(value: str) -> str:
     return value
 
 
+def is_loopback(address: str) -> bool:
+    """Say whether "host:port" can only be this machine: localhost or a loopback address."""
+    host = address.rsplit(":", 1)[0].strip("[]")
+    if host == "localhost":
+        return True
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False
+
+
 def parse_bytes(value: Any) -> Any:
     """Return a size such as "512MiB" in bytes; other values pass on to be judged by their type."""
     if not isinstance(value, str):

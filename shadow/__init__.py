@@ -1,13 +1,15 @@
 """Are the answers the same? Pairs of answers are judged byte for byte before any load is sent.
 
-The step between clusters and load. One judge, several sources of pairs; replay is one of them:
+The step between clusters and load. One judge, two sources of pairs, replay and a gateway's mirror:
 
-    plan + pool -> cases (what to ask) -> replay (both twins are asked) -> judge (equal, different, raced)
-    -> tally (counts, bounds, coverage) -> gate (pass or fail) -> record (kept under the key of what was compared)
+    plan + pool -> cases (what to ask) -> replay (both twins are asked) -> judge
+    plan -> gateway_config -> gateway (live traffic) -> mirrored (its files) -> judge (equal, different, raced; rules)
+    -> signs (kind and place), noise -> tally (counts, bounds, coverage) -> gate (pass or fail)
+    -> record (kept under the key of what was compared), live (the folder of a shadow run)
     -> known answers (hashes that a sender compares a share of the bodies with under load)
 
-Pure: template, variants, cases, json_diff, judge, scrub, tally, render.
-At the edge: wire, replay, fingerprint, record, known.
+Pure: template, variants, cases, json_text, json_diff, rules, judge, signs, noise, scrub, tally, render, gateway_config.
+At the edge: wire, replay, fingerprint, record, known, mirrored, live. `mutation/` proves the comparer.
 
 Errors:
 

@@ -65,7 +65,10 @@ class Case:
 
 @dataclass(frozen=True, slots=True)
 class Pair:
-    """Two replies to one case, by instance; `asked` counts how often both were asked (above 1: it raced)."""
+    """Two replies to one case, by instance; `asked` counts how often both were asked (above 1: it raced).
+
+    `second` is what the baseline answered when it was asked once more because the two differ; None when it was not.
+    """
 
     case: Case
     baseline_instance: str
@@ -73,6 +76,7 @@ class Pair:
     baseline: Reply
     candidate: Reply
     asked: int = 1
+    second: Reply | None = None
 
 
 def raced(baseline: Reply, candidate: Reply) -> bool:

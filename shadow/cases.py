@@ -16,7 +16,8 @@ from typing import Final, Protocol
 
 import numpy as np
 
-from records.plan import Expect, Plan, ShadowCase, WorkloadEntry
+from records.plan import Expect, Plan, WorkloadEntry
+from records.plan_shadow import ShadowCase
 from records.plan_types import REQUEST_ID
 from shadow.answer import Case
 from shadow.errors import CaseError

@@ -12,10 +12,11 @@ from typing import Final, Literal
 from urllib.parse import unquote
 
 from shadow.answer import Pair, Reply, Unanswered
-from shadow.judge import Difference, Raced, judge
+from shadow.judge import Difference, Excused, Raced, Verdict, judge
+from shadow.rules import NO_RULES, Rules
 from shadow.scrub import Scrubber
 
-What = Literal["difference", "raced", "unexpected"]
+What = Literal["difference", "raced", "unexpected", "noise"]
 BODY_CHARACTERS: Final = 32_768
 """Most of a body that is written down; its whole length stands beside it."""
 TEXT_CHARACTERS: Final = 4_000
@@ -54,16 +55,25 @@ class Finding:
     note: str = ""
 
 
-def make_finding(pair: Pair, what: What, note: str, headers: Iterable[str], scrubber: Scrubber) -> Finding:
+@dataclass(frozen=True, slots=True)
+class Terms:
+    """By what pairs are judged and written down: the headers that count, what rules hide, what is never written."""
+
+    headers: tuple[str, ...]
+    scrubber: Scrubber
+    rules: Rules = NO_RULES
+
+
+def make_finding(pair: Pair, what: What, note: str, terms: Terms) -> Finding:
     """Return a pair as it may be written down."""
     case = pair.case
     forms = [(form, shown) for sent, shown in case.aliases for form in (sent, unquote(sent))]
-    scrubbers = [s for s in (Scrubber(forms), scrubber) if s]
+    scrubbers = [s for s in (Scrubber(forms), terms.scrubber) if s]
     baseline, candidate = pair.baseline, pair.candidate
     for each in scrubbers:
         baseline, candidate, note = each.reply(baseline), each.reply(candidate), each.text(note)
-    verdict = judge(baseline, candidate, headers=headers)
-    if what == "difference" and verdict is None:
+    verdict = judge(baseline, candidate, headers=terms.headers, rules=terms.rules, target=case.shown)
+    if what == "difference" and (verdict is None or isinstance(verdict, Excused)):
         note = "the answers differ only in an id or a secret that is not written down"
     return Finding(
         what, case.endpoint, case.kind, case.variant, case.tier, case.method, case.shown, pair.asked,
@@ -122,7 +132,7 @@ def _shown(instance: str, reply: Reply) -> Shown:
     return Shown(instance, reply.status, reply.headers, body[:BODY_CHARACTERS], len(reply.body))
 
 
-def _raced_note(verdict: Difference | Raced | None) -> str:
+def _raced_note(verdict: Verdict) -> str:
     if not isinstance(verdict, Raced):
         return ""
     return f"the answers saw unlike states of the data: {verdict.baseline_as_of} and {verdict.candidate_as_of}"

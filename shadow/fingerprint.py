@@ -25,7 +25,7 @@ from shadow.answer import Unanswered
 from shadow.errors import TargetError
 from shadow.wire import Request, Wire, targets_of
 
-FORMAT: Final = 2
+FORMAT: Final = 3
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,7 +84,7 @@ def key_from(plan: Plan, pool_digest: str, programs: Mapping[str, Program], vers
     """Return the key of a gate, 64 hexadecimal digits. Pure.
 
     Args:
-        plan: its twins, workload and `[shadow]` count, and which ids are sent.
+        plan: its twins, workload and `[shadow]` without the gateway count, and which ids are sent.
         pool_digest: what names the pool's content.
         programs: from `programs_of`.
         versions: from `versions_of`; empty when no twin is external.
@@ -94,7 +94,7 @@ def key_from(plan: Plan, pool_digest: str, programs: Mapping[str, Program], vers
         "format": FORMAT,
         "twins": list(tree["twins"].items()),  # a list: which twin is the baseline counts
         "workload": tree["workload"],
-        "shadow": tree["shadow"],
+        "shadow": {key: value for key, value in tree["shadow"].items() if key != "gateway"},
         "send": plan.pool.send,
         "seed": plan.pool.seed,
         "pool": pool_digest,

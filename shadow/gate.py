@@ -21,9 +21,11 @@ from shadow.answer import Case, Pair
 from shadow.cases import REPLAYED, Users, make_cases, pairs_wanted, replayed_endpoints
 from shadow.errors import CaseError
 from shadow.fingerprint import is_external, key_from, programs_of, versions_of
+from shadow.judge import Difference
 from shadow.known import KnownAnswers, save_known
 from shadow.replay import Sides, replay, sides_of
 from shadow.report import GateReport
+from shadow.rules import RuleBook
 from shadow.scrub import scrubber_of
 from shadow.tally import Tally, needs_of
 from shadow.wire import secrets_of, targets_of
@@ -91,7 +93,7 @@ def run_gate(
     not_replayed = _not_replayed(plan, endpoints)
     for line in not_replayed:
         edge.say(f"not compared: {line}")
-    raw_ids = _raw_ids(plan, pool, root)
+    raw_ids = known_raw_ids(plan, pool, root)
     sides = sides_of(plan, instances, targets_of(plan, instances, root), endpoints)
     cases = make_cases(plan, pool, endpoints, raw_ids=raw_ids)
     edge.say(f"asking {plan.baseline} and {plan.candidate} {len(cases):,} times each: {', '.join(endpoints)}")
@@ -100,8 +102,9 @@ def run_gate(
         needs=needs_of(cases),
         headers=plan.shadow.headers,
         scrubber=scrubber_of(raw_ids, secrets_of(plan, edge.environ)),
+        rules=RuleBook(plan.shadow.rule),
     )
-    stopped = _ask_all(cases, sides, plan.swarm.timeout_s, tally, edge)
+    stopped = _ask_all(plan, cases, sides, tally, edge)
     report = tally.report(
         utc=_utc(edge.now()),
         baseline=plan.baseline,
@@ -145,9 +148,15 @@ def prove(
     return report, record
 
 
-def _ask_all(cases: Sequence[Case], sides: Sides, timeout_s: float, tally: Tally, edge: Edge) -> str:
+def _ask_all(plan: Plan, cases: Sequence[Case], sides: Sides, tally: Tally, edge: Edge) -> str:
     """Ask and count every case; return why it stopped before the last, empty when it did not."""
-    with closing(replay(cases, sides, timeout_s=timeout_s, environ=edge.environ)) as pairs:
+
+    def differs(pair: Pair) -> bool:
+        return isinstance(tally.judge(pair), Difference)
+
+    doubted = differs if plan.shadow.second == "baseline" else None
+    asking = replay(cases, sides, timeout_s=plan.swarm.timeout_s, environ=edge.environ, differs=doubted)
+    with closing(asking) as pairs:
         for done, pair in enumerate(pairs, start=1):
             tally.add(pair)
             edge.hear(pair)
@@ -157,7 +166,11 @@ def _ask_all(cases: Sequence[Case], sides: Sides, timeout_s: float, tally: Tally
     return ""
 
 
-def _raw_ids(plan: Plan, pool: Users, root: Path) -> dict[str, str] | None:
+def known_raw_ids(plan: Plan, pool: Users, root: Path) -> dict[str, str] | None:
+    """Return the ids to send by those that may be written; None when what may be written is sent.
+
+    Raises: CaseError when the import file is not what the pool was made of; PoolError when it cannot be read.
+    """
     if plan.pool.send != "raw" or plan.pool.import_file is None or plan.pool.key_file is None:
         return None
     found = raw_ids(root / plan.pool.import_file, root / plan.pool.key_file)

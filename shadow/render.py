@@ -11,9 +11,10 @@ from rich.table import Table
 from rich.text import Text
 
 from shadow.finding import text_of
-from shadow.report import EndpointCount, GateReport
+from shadow.report import EndpointCount, GateReport, RuleUse
 
 SHOWN_FINDINGS: Final = 5
+SHOWN_SIGNS: Final = 10
 
 
 def bound_line(count: EndpointCount) -> str:
@@ -29,7 +30,13 @@ def summary_lines(report: GateReport) -> tuple[str, ...]:
     verdict = "passed" if report.passed else "FAILED"
     head = f"gate {verdict}: {report.baseline} (baseline) against {report.candidate}"
     lines = [f"{count.endpoint}: {bound_line(count)}" for count in report.endpoints]
-    return (head, *lines, *(f"against it: {reason}" for reason in report.why))
+    hidden = [f"rule: {use.rule}: {_uses(use)}" for use in report.rules]
+    signs = [f"differs: {s.endpoint}: {s.kind} at {s.place}, in {s.pairs:,} pairs" for s in report.signs[:SHOWN_SIGNS]]
+    return (head, *lines, *hidden, *signs, *(f"against it: {reason}" for reason in report.why))
+
+
+def _uses(use: RuleUse) -> str:
+    return f"hid {use.places:,} differences in {use.pairs:,} pairs" if use.pairs else "hid nothing"
 
 
 def tables(report: GateReport) -> RenderableType:
@@ -59,15 +66,34 @@ def as_dict(report: GateReport) -> dict[str, Any]:
 
 def _counts(report: GateReport) -> Table:
     table = Table(title="Pairs compared", title_justify="left")
+    shown = [(name, values) for name, values in _columns(report.endpoints) if name in _ALWAYS or any(values)]
     table.add_column("endpoint")
-    for name in ("compared", "wanted", "matched", "differ", "no answer", "unexpected", "raced", "rate below"):
+    for name in (*(name for name, _ in shown), "raced", "rate below"):
         table.add_column(name, justify="right")
-    for c in report.endpoints:
-        numbers = (c.compared, c.wanted, c.matched, c.mismatches, c.unanswered, c.unexpected)
+    for place, c in enumerate(report.endpoints):
         raced = f"{c.raced:,}" + (f" ({c.unresolved:,} left)" if c.unresolved else "")
         bound = "–" if c.bound is None else f"{100 * c.bound:.2f} %"
-        table.add_row(escape(c.endpoint), *(f"{n:,}" for n in numbers), raced, bound)
+        table.add_row(escape(c.endpoint), *(f"{values[place]:,}" for _, values in shown), raced, bound)
     return table
+
+
+_ALWAYS: Final = ("compared", "wanted", "matched", "differ", "no answer", "unexpected")
+
+
+def _columns(counts: tuple[EndpointCount, ...]) -> tuple[tuple[str, tuple[int, ...]], ...]:
+    """Return the columns of the table of counts with their values by endpoint."""
+    return (
+        ("compared", tuple(c.compared for c in counts)),
+        ("wanted", tuple(c.wanted for c in counts)),
+        ("matched", tuple(c.matched for c in counts)),
+        ("by rule", tuple(c.by_rule for c in counts)),
+        ("differ", tuple(c.mismatches for c in counts)),
+        ("no answer", tuple(c.unanswered for c in counts)),
+        ("unexpected", tuple(c.unexpected for c in counts)),
+        ("noise", tuple(c.noise for c in counts)),
+        ("dropped", tuple(c.dropped for c in counts)),
+        ("both failed", tuple(c.failed_alike for c in counts)),
+    )
 
 
 def _coverage(report: GateReport) -> Table:

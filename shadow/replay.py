@@ -1,16 +1,17 @@
 """Replay: every case is asked at both twins, and both replies come back as a pair. One source of pairs among others.
 
 A few threads, each with connections of its own, take the cases in turn; instances that serve an endpoint take turns
-too. A pair that raced is asked again; the judge counts what still races. Pairs come in the order in which they are
-done, each with its case's number, so that results do not depend on it.
+too. A pair that raced is asked again; the judge counts what still races. With `second`, a pair that differs is asked
+at the baseline once more, at its next instance where there are several, so that noise can be told. Pairs come in the
+order in which they are done, each with its case's number, so that results do not depend on it.
 """
 
 from __future__ import annotations
 
 import queue
 import threading
-from collections.abc import Generator, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import Final
 
 from records.instance import Instance
@@ -36,6 +37,11 @@ class Sides:
         one, two = self.baseline[case.endpoint], self.candidate[case.endpoint]
         return one[case.number % len(one)], two[case.number % len(two)]
 
+    def second(self, case: Case) -> Target:
+        """Return the instance that tells noise: the baseline's next one, the same again where there is no other."""
+        found = self.baseline[case.endpoint]
+        return found[(case.number + 1) % len(found)]
+
 
 def sides_of(plan: Plan, instances: Sequence[Instance], targets: Sequence[Target], endpoints: Sequence[str]) -> Sides:
     """Return who answers for each endpoint.
@@ -54,17 +60,27 @@ def sides_of(plan: Plan, instances: Sequence[Instance], targets: Sequence[Target
     return Sides(side(plan.baseline), side(plan.candidate))
 
 
+Differs = Callable[[Pair], bool]
+
+
 def replay(
-    cases: Iterable[Case], sides: Sides, *, timeout_s: float, environ: Mapping[str, str], threads: int = THREADS
+    cases: Iterable[Case],
+    sides: Sides,
+    *,
+    timeout_s: float,
+    environ: Mapping[str, str],
+    threads: int = THREADS,
+    differs: Differs | None = None,
 ) -> Generator[Pair, None, None]:
     """Yield a pair for each case; closing the iterator ends what is in flight.
 
     Args:
+        differs: says which pairs the baseline is asked for once more; None: for none.
         timeout_s: what one answer may take, connecting included.
         environ: where `${ENV}` of headers is taken from.
     Raises: TargetError when a header names a variable that is not set.
     """
-    crew = _Crew(cases, sides)
+    crew = _Crew(cases, sides, differs)
     wires = [Wire(timeout_s=timeout_s, environ=environ) for _ in range(threads)]
     hands = [threading.Thread(target=crew.work, args=(wire,), daemon=True, name="replay") for wire in wires]
     for hand in hands:
@@ -79,8 +95,8 @@ def replay(
             hand.join(timeout_s + 1.0)
 
 
-def ask_pair(case: Case, sides: Sides, wire: Wire) -> Pair:
-    """Ask one case at both twins, and again while it races."""
+def ask_pair(case: Case, sides: Sides, wire: Wire, differs: Differs | None = None) -> Pair:
+    """Ask one case at both twins, and again while it races; then at the baseline once more, when the pair differs."""
     one, two = sides.of(case)
     request = Request(case.method, case.target, case.headers, case.body)
     asked = 0
@@ -88,15 +104,19 @@ def ask_pair(case: Case, sides: Sides, wire: Wire) -> Pair:
         asked += 1
         baseline, candidate = wire.ask(one, request), wire.ask(two, request)
         if asked > REPEATS or not raced(baseline, candidate):
-            return Pair(case, one.name, two.name, baseline, candidate, asked)
+            pair = Pair(case, one.name, two.name, baseline, candidate, asked)
+            if differs is None or not differs(pair):
+                return pair
+            return replace(pair, second=wire.ask(sides.second(case), request))
 
 
 class _Crew:
     """What the threads share: the cases still to be asked, and the pairs that are done."""
 
-    def __init__(self, cases: Iterable[Case], sides: Sides) -> None:
+    def __init__(self, cases: Iterable[Case], sides: Sides, differs: Differs | None) -> None:
         self._todo = iter(cases)
         self._sides = sides
+        self._differs = differs
         self._lock = threading.Lock()
         self._done: queue.SimpleQueue[Pair | Exception | None] = queue.SimpleQueue()
         self.stop = threading.Event()
@@ -105,7 +125,7 @@ class _Crew:
         """Ask until no case is left; the body of a thread."""
         try:
             while not self.stop.is_set() and (case := self._next()) is not None:
-                self._done.put(ask_pair(case, self._sides, wire))
+                self._done.put(ask_pair(case, self._sides, wire, self._differs))
         except Exception as error:  # the edge of the thread: told to the one who waits
             self._done.put(error)
         finally:

@@ -15,7 +15,10 @@ class EndpointCount:
     compared = matched + mismatches; `unanswered` is the part of the mismatches in which a twin gave no answer,
     `unexpected` counts valid requests that the baseline itself did not answer as the plan expects, equal or not.
     `raced` pairs saw unlike states at first, `unresolved` ones to the end; the latter are in no other count.
-    `bound` is the upper limit of the mismatch rate at 95 %, None when nothing was compared.
+    `bound` is the upper limit of the mismatch rate at 95 %, None when nothing was compared. `noise` pairs differ only
+    where the baseline differs from itself; they are in no other count. `by_rule` is the part of the matched in which a
+    rule hid what differs. Of mirrored traffic alone: `dropped` copies that the candidate was never sent, and
+    `failed_alike`, pairs that are equal because both failed (5xx), which prove nothing and are in no other count.
     """
 
     endpoint: str
@@ -28,6 +31,38 @@ class EndpointCount:
     raced: int
     unresolved: int
     bound: float | None
+    noise: int = 0
+    by_rule: int = 0
+    dropped: int = 0
+    failed_alike: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class RuleUse:
+    """A rule of the plan, in how many pairs it hid a difference, and how many places in all."""
+
+    rule: str
+    pairs: int
+    places: int
+
+
+@dataclass(frozen=True, slots=True)
+class NoisePlace:
+    """A place (`$.now`, `header date`) at which two answers of the baseline differ, in how many pairs."""
+
+    endpoint: str
+    place: str
+    pairs: int
+
+
+@dataclass(frozen=True, slots=True)
+class SignCount:
+    """In how many pairs an endpoint's answers differ in one way; `place` has `[*]` for every position."""
+
+    endpoint: str
+    kind: str
+    place: str
+    pairs: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,6 +95,9 @@ class GateReport:
     findings: tuple[Finding, ...]
     withheld: int
     not_replayed: tuple[str, ...]
+    rules: tuple[RuleUse, ...] = ()
+    noise: tuple[NoisePlace, ...] = ()
+    signs: tuple[SignCount, ...] = ()
 
     def record(self, key: str) -> GateRecord:
         """Return what a run's manifest keeps of the gate."""
@@ -70,4 +108,5 @@ class GateReport:
             compared={e.endpoint: e.compared for e in self.endpoints},
             mismatches={e.endpoint: e.mismatches for e in self.endpoints},
             bound={e.endpoint: e.bound for e in self.endpoints if e.bound is not None},
+            rules={use.rule: use.pairs for use in self.rules},
         )

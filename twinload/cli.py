@@ -11,6 +11,7 @@ import sys
 from collections.abc import Callable, Sequence
 from importlib.metadata import version
 from pathlib import Path
+from typing import Any
 
 from clusters import ClusterError
 from records.errors import RecordError
@@ -28,6 +29,7 @@ examples:
   twinload run --quick                      the same in about a minute, for a first look
   twinload run --set stages.kind=steps --set stages.rates_rps=[200,400,800]
   twinload init mine && twinload check --plan mine/twinload.toml
+  twinload shadow run --pairs 3000          live traffic through the gateway, both twins compared
   twinload compare runs/last runs/latest --anyway commit --out compare
   twinload up && locust                     both twins up, then by hand in the web UI
 """
@@ -99,6 +101,7 @@ def parser() -> argparse.ArgumentParser:
     run.add_argument("--check", action="store_true", help="exit code 1 unless all that was asked of the run holds")
     run.add_argument("--resume", metavar="RUN", help="go on with a run that was killed or interrupted")
     run.add_argument("--baseline", metavar="RUN", help="hold the run against this earlier one when it is done")
+    _shadow(verbs, common)
     report = verb("report", "draw a run's report again, from its folder alone", "report_command:report")
     report.add_argument("run", metavar="RUN", help="a run folder, such as runs/latest")
     audit = verb("audit", "is every byte as sealed, does every figure follow from the lines?", "audit_command:audit")
@@ -113,6 +116,24 @@ def parser() -> argparse.ArgumentParser:
             help="go on although this differs (again for another)",
         )  # fmt: skip
     return top
+
+
+def _shadow(verbs: Any, common: argparse.ArgumentParser) -> None:
+    """Add `shadow run | status | report`."""
+    text = "live traffic through the gateway: the baseline answers, every answer of the candidate is compared"
+    parts = verbs.add_parser("shadow", help=text, description=text).add_subparsers(metavar="WHAT", required=True)
+
+    def verb(name: str, text: str) -> argparse.ArgumentParser:
+        made: argparse.ArgumentParser = parts.add_parser(name, help=text, description=text, parents=[common])
+        made.set_defaults(command=_late(f"shadow_command:{name}"))
+        return made
+
+    run = verb("run", "send the plan's mix through the gateway and judge it; 1 when the gate fails")
+    run.add_argument("--seconds", type=int, metavar="S", help="for so long (default: until enough was compared)")
+    run.add_argument("--pairs", type=int, metavar="N", help="pairs of each endpoint (default: by shadow.bound)")
+    verb("status", "what the gateway that runs here counted")
+    report = verb("report", "judge a shadow run's pairs anew and draw its page again")
+    report.add_argument("run", metavar="RUN", help="a shadow run's folder")
 
 
 def _common() -> argparse.ArgumentParser:

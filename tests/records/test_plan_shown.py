@@ -11,9 +11,10 @@ from typing import Any, get_args
 import pytest
 from pydantic import BaseModel
 
-from records.plan import InstancePlan, Plan, ShadowPlan, TwinPlan
+from records.plan import InstancePlan, Plan, TwinPlan
 from records.plan_file import check_plan
 from records.plan_load import StagesPlan
+from records.plan_shadow import ShadowPlan
 
 TEXT = (Path(__file__).parents[2] / "twinload.toml").read_text(encoding="utf-8")
 COMMENTED = re.compile(r"^# (?=(?:[a-z0-9_]+ = |\[\[))", re.MULTILINE)
@@ -61,6 +62,8 @@ def test_every_key_is_shown_in_its_own_section() -> None:
     lists = {
         "workload": (tree["workload"], Plan.model_fields["workload"]),
         "case": (tree["shadow"]["case"], ShadowPlan.model_fields["case"]),
+        "rule": (tree["shadow"]["rule"], ShadowPlan.model_fields["rule"]),
+        "gateway": ([tree["shadow"]["gateway"]], ShadowPlan.model_fields["gateway"]),
         "list": (tree["stages"]["list"], StagesPlan.model_fields["list_"]),
     }
     for name, (shown, field) in lists.items():

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import io
 import json
+from dataclasses import replace
 
 from rich.console import Console
 
 from shadow.answer import Answer, Case, Pair
 from shadow.finding import TEXT_CHARACTERS, text_of
 from shadow.render import as_dict, as_text, bound_line, summary_lines, tables
-from shadow.report import EndpointCount, GateReport
+from shadow.report import EndpointCount, GateReport, RuleUse
 from shadow.scrub import Scrubber
 from shadow.tally import Tally
 
@@ -64,7 +65,16 @@ def test_the_summary_names_every_reason() -> None:
     assert summary_lines(report()) == (
         "gate FAILED: go (baseline) against rust",
         "balance: 1 of 1 differs: mismatch rate below 100.00 % (95 %)",
+        "differs: balance: digit at $.lots[*].remaining, in 1 pairs",
         "against it: balance: 1 of 1 differ",
+    )
+
+
+def test_the_summary_counts_every_rule() -> None:
+    used = replace(report(), rules=(RuleUse("$.a is ignored", 2, 3), RuleUse("$.b in any order", 0, 0)))
+    assert summary_lines(used)[2:4] == (
+        "rule: $.a is ignored: hid 3 differences in 2 pairs",
+        "rule: $.b in any order: hid nothing",
     )
 
 

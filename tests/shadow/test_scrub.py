@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from shadow.answer import Answer, Case, Pair, Unanswered
-from shadow.finding import make_finding, text_of
+from shadow.finding import Terms, make_finding, text_of
 from shadow.scrub import Scrubber, scrubber_of
 from shadow.template import quoted
 
@@ -63,7 +63,7 @@ def test_a_finding_holds_no_raw_id_anywhere() -> None:
     one = Answer(200, (("location", f"/u/{RAW}"),), json.dumps({"user_id": RAW, "asked": f"{RAW}8", "n": 1}).encode())
     two = Answer(404, (("location", quoted(RAW)),), json.dumps({"user_id": RAW, "asked": f"{RAW}8", "n": 2}).encode())
     scrubber = scrubber_of({"PSEUDO": RAW}, {})
-    finding = make_finding(pair(one, two), "difference", f"about {RAW}", ["location"], scrubber)
+    finding = make_finding(pair(one, two), "difference", f"about {RAW}", Terms(("location",), scrubber))
     assert "real" not in repr(finding)
     assert "real" not in text_of(finding)
     assert finding.difference is not None
@@ -72,6 +72,6 @@ def test_a_finding_holds_no_raw_id_anywhere() -> None:
 
 def test_a_difference_that_scrubbing_hides_still_says_that_there_is_one() -> None:
     one, two = (Answer(200, (), body) for body in (RAW.encode(), b"PSEUDO"))
-    finding = make_finding(pair(one, two), "difference", "", [], scrubber_of({"PSEUDO": RAW}, {}))
+    finding = make_finding(pair(one, two), "difference", "", Terms((), scrubber_of({"PSEUDO": RAW}, {})))
     assert finding.difference is None
     assert "differ only in an id" in finding.note

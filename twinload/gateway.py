@@ -1,0 +1,185 @@
+"""The gateway as a process: its files written, started, asked by its admin interface, and ended with a drain.
+
+Its configuration and token lie in `.twinload/shadow/`, readable by their owner alone: both hold secrets.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import secrets
+import shutil
+import socket
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Final, Self
+
+import urllib3
+from urllib3.exceptions import HTTPError
+
+from clusters.child import Child, Program, last_lines, stop_all
+from clusters.command import split_address
+from records.instance import Instance
+from records.plan import Plan
+from shadow.gateway_config import GatewayFiles, gateway_config
+from shadow.mirrored import COVERAGE, PAIRS
+from twinload.errors import BadEnvironment, OwnFault
+
+FOLDER: Final = ".twinload/shadow"
+TOKEN: Final = "token"  # noqa: S105  a file's name
+CONFIG: Final = "gateway.json"
+LOG: Final = "gateway.log"
+_READY_S: Final = 30.0
+_FLUSH_S: Final = 120.0
+_DRAIN_S: Final = 20.0
+_STEP_S: Final = 0.05
+
+
+class Admin:
+    """The admin interface of a running gateway.
+
+    Raises (all methods): BadEnvironment when it does not answer as it should.
+    """
+
+    def __init__(self, address: str, token: str) -> None:
+        self._address = address
+        host, port = split_address(address)
+        self._pool = urllib3.HTTPConnectionPool(host, port, headers={"Authorization": f"Bearer {token}"}, retries=False)
+
+    def status(self) -> dict[str, Any]:
+        """Return mode, sides and counts."""
+        return self._ask("GET", "/status", 10.0)
+
+    def flush(self) -> dict[str, Any]:
+        """Wait until every copy was compared, and return the status."""
+        return self._ask("POST", "/flush", _FLUSH_S)
+
+    def close(self) -> None:
+        """Close its connections."""
+        self._pool.close()
+
+    def _ask(self, method: str, path: str, timeout_s: float) -> dict[str, Any]:
+        try:
+            answer = self._pool.urlopen(method, path, timeout=timeout_s)
+        except HTTPError as error:
+            raise BadEnvironment(f"no gateway answers at {self._address}: {type(error).__name__}") from error
+        if answer.status != 200:
+            raise BadEnvironment(f"the gateway at {self._address} answered {answer.status} to {method} {path}")
+        try:
+            found: dict[str, Any] = json.loads(answer.data)
+        except ValueError as error:
+            raise BadEnvironment(f"what answers at {self._address} is no gateway: {error}") from error
+        return found
+
+
+def running_admin(plan: Plan, root: Path) -> Admin:
+    """Return the admin interface of the gateway that runs here.
+
+    Raises: BadEnvironment when none was started from this folder.
+    """
+    token = root / FOLDER / TOKEN
+    if not token.is_file():
+        raise BadEnvironment("no gateway runs here: `twinload shadow run` starts one")
+    return Admin(plan.shadow.gateway.admin, token.read_text(encoding="ascii").strip())
+
+
+class Gateway:
+    """A running gateway; a context manager that ends it and takes its secrets away. `folder` is where it writes."""
+
+    def __init__(self, plan: Plan, instances: Sequence[Instance], root: Path) -> None:
+        self.folder = root / FOLDER
+        self._gateway = plan.shadow.gateway
+        program = _program_of(plan, root)
+        for address in (self._gateway.listen, self._gateway.admin):
+            _check_free(address)
+        _clean(self.folder)
+        files = GatewayFiles(self.folder / TOKEN, self.folder / PAIRS)
+        config = gateway_config(plan, instances, files, environ=os.environ, resolve=_numeric)
+        token = secrets.token_urlsafe(32)
+        _write_secret(files.token, token + "\n")
+        _write_secret(self.folder / CONFIG, json.dumps(config, indent=1) + "\n")
+        words = [word.replace("{config}", str(self.folder / CONFIG)) for word in self._gateway.command]
+        self.admin = Admin(self._gateway.admin, token)
+        self.log = self.folder / LOG
+        self._child = Child.start(
+            Program(program, tuple(words), dict(os.environ), root, tuple(self._gateway.cpu_set), self.log)
+        )
+
+    def wait_ready(self) -> None:
+        """Return once it listens.
+
+        Raises: BadEnvironment with the last lines of its log when it ends, OwnFault when it does not come.
+        """
+        deadline = time.monotonic() + _READY_S
+        while time.monotonic() < deadline:
+            if self.ended is not None:
+                raise BadEnvironment(f"the gateway {self.ended}:\n{self._tail()}")
+            if any(line.startswith("ready ") for line in last_lines(self.log, 1_000)):
+                return
+            time.sleep(_STEP_S)
+        raise OwnFault(f"the gateway was not ready after {_READY_S:.0f} s:\n{self._tail()}")
+
+    @property
+    def ended(self) -> str | None:
+        """How it ended, None while it runs."""
+        found = self._child.poll()
+        return None if found is None else str(found)
+
+    def close(self) -> None:
+        """End it: asked first, so that no request in flight fails. Safe to call twice."""
+        self.admin.close()
+        stop_all([self._child], _DRAIN_S)
+        for name in (TOKEN, CONFIG):
+            (self.folder / name).unlink(missing_ok=True)
+
+    def _tail(self) -> str:
+        return "\n".join(f"  | {line}" for line in last_lines(self.log))
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, value: BaseException | None, tb: TracebackType | None) -> None:
+        self.close()
+
+
+def _program_of(plan: Plan, root: Path) -> str:
+    word = plan.shadow.gateway.command[0]
+    found = str(root / word) if "/" in word else shutil.which(word)
+    if found is None or not os.access(found, os.X_OK):
+        raise BadEnvironment(f"shadow.gateway.command: {word} does not exist; `make setup` builds the gateway")
+    return found
+
+
+def _check_free(address: str) -> None:
+    host, port = split_address(address)
+    try:
+        socket.create_server((host, port)).close()
+    except OSError as error:
+        raise BadEnvironment(
+            f"{address} cannot be listened at ({error.strerror}): end what has it, or set another in shadow.gateway"
+        ) from None
+
+
+def _numeric(address: str) -> str:
+    host, port = split_address(address)
+    try:
+        family, *_, where = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
+    except OSError as error:
+        raise BadEnvironment(f"{address}: the name is not known ({error}); give an address that is") from None
+    return f"[{where[0]}]:{port}" if family == socket.AF_INET6 else f"{where[0]}:{port}"
+
+
+def _clean(folder: Path) -> None:
+    """Make the folder, for its owner alone, and take away what a gateway before wrote."""
+    folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+    folder.chmod(0o700)
+    for name in (PAIRS, COVERAGE, LOG, TOKEN, CONFIG):
+        (folder / name).unlink(missing_ok=True)
+
+
+def _write_secret(path: Path, text: str) -> None:
+    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    with os.fdopen(descriptor, "w", encoding="utf-8") as file:
+        file.write(text)
