@@ -56,16 +56,6 @@ def parse_bytes(value: Any) -> Any:
     return int(float(match[1]) * _BYTES[match[2]])
 
 
-def is_loopback(address: str) -> bool:
-    """Say whether "host:port" can only be this machine: localhost or a loopback address."""
-    host = address.rsplit(":", 1)[0].strip("[]")
-    if host == "localhost":
-        return True
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return False
-
 
 Name = Annotated[str, AfterValidator(_name)]
 Project = Annotated[str, AfterValidator(_project)]
