@@ -56,7 +56,6 @@ def parse_bytes(value: Any) -> Any:
     return int(float(match[1]) * _BYTES[match[2]])
 
 
-
 Name = Annotated[str, AfterValidator(_name)]
 Project = Annotated[str, AfterValidator(_project)]
 Address = Annotated[str, AfterValidator(_address)]
