@@ -60,8 +60,11 @@ class BlockCapacity:
 
     @property
     def counts(self) -> bool:
-        """Whether it stands in means and ratios: a search cut short by the time has bounds that lean to one side."""
-        return self.value_rps is not None and (self.settled or self.at_least)
+        """Whether it stands in means and ratios.
+
+        A search that the time cut short before it saw both sides of the limit leans to one of them.
+        """
+        return self.value_rps is not None and (self.bounds.upper_rps is not None or self.at_least)
 
 
 @dataclass(frozen=True, slots=True)

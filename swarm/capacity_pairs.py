@@ -7,6 +7,10 @@ A block's trials come in ladders, a sweep each (`swarm.search`): the first ladde
 wide as its blocks differed. The order within pairs is drawn by seed: of pairs 0 and 1 one begins with each twin, and so
 on, so that it is balanced wherever the pairs end.
 
+Three pairs are what an interval takes. Where the time allows for three with a ladder a block, every block of them gets
+its share of what is left beyond that, and ends with the bounds that it has by then: six minutes for two endpoints are
+three rough pairs rather than one exact one. Later blocks go on until they are settled.
+
 All blocks of a twin behind the first begin around the mean of those before, each on a grid drawn anew: a
 block that began where the one before it ended would carry its error on, and an interval over blocks must not.
 """
@@ -30,10 +34,14 @@ START_OF_LIMIT = 0.95
 """Where the first search begins, of the twin's own rough limit."""
 FIRST_GAP = 0.05
 """How far apart, relatively, the loads of a twin's first ladder are."""
+SECOND_STEPS = 2
+"""How many steps apart the loads of a twin's second block are: how much its blocks differ is not known yet."""
 MOST_STEPS = 12
 """So many steps apart are the loads of a later ladder at most, however much the blocks differed."""
 SAME_LOAD_OF_LEAST = 0.8
 """The load at which later pairs compare both twins: the largest planned one within this share of the smaller bound."""
+LEAST_PAIRS = 3
+"""So many are shared the time for, as an interval takes."""
 MOST_DRIVEN = 2
 """So many times `Goal.most_trials` are driven at most, those that gave no evidence included."""
 
@@ -49,6 +57,17 @@ class Standing:
 
 
 Enough = Callable[[Sequence[Trial]], Standing]
+
+
+@dataclass(frozen=True, slots=True)
+class Keep:
+    """Seconds that a block leaves to those behind it: a ladder for each, and with `fair_s` their share beyond that.
+
+    A block that has not seen both sides of the limit yet is of no use and may take what is beyond the ladders.
+    """
+
+    least_s: float = 0.0
+    fair_s: float = 0.0
 
 
 @dataclass(slots=True)
@@ -82,16 +101,16 @@ class CapacityPairs:
 
     def run(self) -> Generator[tuple[Stage, ...], tuple[StageLine, ...], None]:
         """Yield sweeps until enough is known or the next pair would not fit the time."""
-        blocks = itertools.count()
+        shares = self._slack_s(0, 0) >= 0
         for pair in itertools.count():
-            for twin in pair_order(self.twins, pair, self.plan.search.seed):
-                block = next(blocks)
-                for endpoint in self.endpoints:
-                    place = Place(twin, endpoint, pair, block)
-                    ahead = self._planned(place)
-                    if ahead and not pair:  # the curve goes beyond the limit
-                        ahead = (*ahead, rest_stage(self.plan, place, next(self.ids)))
-                    yield from self._search(place, ahead)
+            order = pair_order(self.twins, pair, self.plan.search.seed)
+            for done, (twin, endpoint) in enumerate(itertools.product(order, self.endpoints)):
+                place = Place(twin, endpoint, pair, pair * len(order) + done // len(self.endpoints))
+                ahead = self._planned(place)
+                if ahead and not pair:  # the curve goes beyond the limit
+                    ahead = (*ahead, rest_stage(self.plan, place, next(self.ids)))
+                keep = self._keep(place, ahead, done) if shares and pair < LEAST_PAIRS else Keep()
+                yield from self._search(place, ahead, keep)
             standing, driven = self.enough(tuple(self.trials)), f"{pair + 1} pair{'s' if pair else ''}"
             if standing.is_enough:
                 self.tell(f"{driven}: {standing.text}", {"pairs": pair + 1})
@@ -104,18 +123,38 @@ class CapacityPairs:
                 self.tell(f"{driven}: {up}{said}", {"pairs": pair + 1, "pair_s": next_s})
                 return
 
-    def _usual_s(self) -> float:
+    def _usual_s(self, pair: int = 1) -> float:
         """Return how long a pair takes in which one ladder is enough for every block: what is worth beginning."""
-        total_s = 0.0
-        for twin, endpoint in itertools.product(self.twins, self.endpoints):
-            place = Place(twin, endpoint, 1, 1)
-            rate_rps = self._around(place)
-            ahead_s = sum(
-                stage.length_s for stage in self._same_load(sweep_stages(self.plan, place, 0, self._limit(place)))
-            )
-            trial_s = self.plan.stages.warmup_s + trial_seconds(self.plan, rate_rps)
-            total_s += OVERHEAD_S + ahead_s + goal_of(self.plan).rungs * trial_s + REST_S
-        return total_s
+        return sum(self._ladder_s(Place(*each, pair, pair)) for each in itertools.product(self.twins, self.endpoints))
+
+    def _ladder_s(self, place: Place) -> float:
+        """Return how long a block takes in which one ladder is enough."""
+        planned = sweep_stages(self.plan, place, 0, self._limit(place))
+        if place.pair and len(self._found) == len(self.twins) * len(self.endpoints):
+            planned = self._same_load(planned)
+        elif place.pair:
+            planned = planned[:1]
+        trial_s = self.plan.stages.warmup_s + trial_seconds(self.plan, self._around(place))
+        ahead_s = sum(stage.length_s for stage in planned) + (0 if place.pair else REST_S)
+        return OVERHEAD_S + ahead_s + goal_of(self.plan).rungs * trial_s + REST_S
+
+    def _slack_s(self, pair: int, done: int) -> float:
+        """Return what is left of the time beyond one ladder for each block to come, to the end of the third pair.
+
+        `done` blocks of the pair are over.
+        """
+        least_s = sum(self._usual_s(min(later, 1)) for later in range(pair, LEAST_PAIRS))
+        over_s = self._usual_s(min(pair, 1)) * done / (len(self.twins) * len(self.endpoints))
+        return self.left_s() - (least_s - over_s)
+
+    def _keep(self, place: Place, ahead: Sequence[Stage], done: int) -> Keep:
+        """Return what a block leaves to those behind it, of the time left when it begins."""
+        behind = (LEAST_PAIRS - place.pair) * len(self.twins) * len(self.endpoints) - done
+        slack_s = max(0.0, self._slack_s(place.pair, done))
+        trial_s = self.plan.stages.warmup_s + trial_seconds(self.plan, self._around(place))
+        ladder_s = OVERHEAD_S + sum(stage.length_s for stage in ahead) + goal_of(self.plan).rungs * trial_s + REST_S
+        least_s = self.left_s() - ladder_s - slack_s
+        return Keep(least_s, least_s + slack_s * (1 - 1 / behind))
 
     def _limit(self, place: Place) -> float | None:
         return self.limits_rps.get(place.endpoint)
@@ -137,16 +176,24 @@ class CapacityPairs:
         return (max(fitting, key=_rate) if fitting else min(rated, key=_rate),)
 
     def _search(
-        self, place: Place, ahead: tuple[Stage, ...]
+        self, place: Place, ahead: tuple[Stage, ...], keep: Keep
     ) -> Generator[tuple[Stage, ...], tuple[StageLine, ...], None]:
-        """Drive a block's trials; `ahead` are stages that share the first ladder's sweep and leave the twin at rest."""
+        """Drive a block's trials; `ahead` are stages that share the first ladder's sweep and leave the twin at rest.
+
+        Beyond its first ladder a block takes nothing of what it keeps for others, nor of what is not left, but for the
+        first pair where nothing is kept.
+        """
         plan, search = self.plan, self._begin(place)
         mine: list[Trial] = []
         evidence = evidence_of(mine, plan.slo)
         while len(mine) < MOST_DRIVEN * search.goal.most_trials:
             stages = trial_stages(plan, place, self.ids, search.next_rates(evidence.outcomes))
             takes_s = OVERHEAD_S + sum(stage.length_s for stage in (*ahead, *stages))
-            if not stages or (place.pair and takes_s > self.left_s()):
+            bounds = relevant_bounds(evidence.outcomes, search.goal)
+            is_open = bounds.lower_rps is None or bounds.upper_rps is None
+            kept_s = keep.least_s if is_open else keep.fair_s
+            bounded = place.pair or (mine and keep.fair_s)
+            if not stages or (bounded and takes_s > self.left_s() - (kept_s if mine else 0.0)):
                 break
             lines = yield (*ahead, *stages)
             ahead = ()
@@ -178,8 +225,9 @@ class CapacityPairs:
         width, logs = math.log1p(self.plan.search.capacity_width), self._middles(place)
         if not logs:
             return max(1, round(FIRST_GAP / width))
-        spread = statistics.stdev(logs) if len(logs) > 1 else 0.0
-        return min(max(1, round(spread / width)), MOST_STEPS)
+        if len(logs) == 1:
+            return SECOND_STEPS
+        return min(max(1, round(statistics.stdev(logs) / width)), MOST_STEPS)
 
     def _middles(self, place: Place) -> list[float]:
         """Return the logarithms of what the blocks before found, as far as they found anything."""

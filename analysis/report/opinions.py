@@ -58,9 +58,10 @@ def opinion_notes(findings: Findings, summary: Summary) -> tuple[str, ...]:
         name = f"{endpoint}, {findings.label(twin)}"
         texts += [f"{name}: {text}." for text in found.opinions.disagreements]
         if found.at_capacity is not None and found.capacity_rps is None:
-            texts.append(f"{name}: no block's search came to narrow bounds in the time, so no capacity is known.")
+            texts.append(f"{name}: no block's search saw both sides of the limit in the time, so no capacity is known.")
         if found.at_capacity is not None and found.at_capacity.unsteady:
-            texts.append(f"{name}: {found.at_capacity.unsteady} trials were not steady even when run longer.")
+            count = found.at_capacity.unsteady
+            texts.append(f"{name}: {count} trial{' was' if count == 1 else 's were'} not steady.")
     return tuple(texts)
 
 

@@ -41,10 +41,12 @@ def test_a_block_whose_upper_trials_were_no_evidence_says_at_least() -> None:
     assert (found.at_least, found.value_rps) == (True, 1000.0)
 
 
-def test_a_search_cut_short_does_not_count() -> None:
-    blocks = block_capacities(trials("baseline", 0, 1000.0)[:2], PLAN)
-    assert not blocks[0].counts
-    assert capacity_of(blocks, "baseline", "known", PLAN) is None
+def test_a_search_cut_short_counts_once_it_saw_both_sides_of_the_limit() -> None:
+    (both,) = block_capacities(trials("baseline", 0, 1000.0)[:2], PLAN)
+    assert (both.settled, both.counts) == (False, True)
+    beyond = block_capacities(trials("baseline", 0, 1000.0)[1:2], PLAN)
+    assert not beyond[0].counts
+    assert capacity_of(beyond, "baseline", "known", PLAN) is None
 
 
 def test_the_ratio_is_the_geometric_mean_over_pairs_and_bounded_where_a_twin_was_not_at_its_limit() -> None:

@@ -119,7 +119,7 @@ def plan_of(mode: str) -> Plan:
         "curve": {"stages": {"kind": "probe", "fractions": [0.5, 1.1]}, "search": {"pairs": 3, "time_limit_s": 115.0}},
         "capacity": {
             "stages": {"kind": "steps", "rates_rps": [300.0, 600.0]},
-            "search": {"mode": "capacity", "time_limit_s": 400.0, "capacity_width": 0.05},
+            "search": {"mode": "capacity", "time_limit_s": 4000.0, "capacity_width": 0.05},
         },
     }[mode]
     return make_plan(**sections)
