@@ -34,6 +34,7 @@ _NEAR = 0.15  # in the logarithm of the rate: further away the late share is no 
 _NEAR_OF_SLOPE = 2.0  # … or, where lateness grows slower, than the rates over which it grows by e squared
 _SHARP = 2.0  # lateness that grows by more than e to this over a block's width has a limit, no slope
 _GENTLE = 0.35  # where the bad trials near the limit have larger late shares, it is sharp
+_FAR = 0.1  # in the logarithm of the rate: skewed trials move a crossing by 2 to 4 %
 _OF_CHANCE = 1.5
 """A shortfall at the upper bound counts while it is within so many widths: above, the server fell, and gives less."""
 
@@ -133,7 +134,8 @@ def _pooled(blocks: Sequence[BlockCapacity], mean: Interval, plan: Plan) -> Inte
             return mean
         at = crossing(*whole)
         log_rps, reach = at.log_rps, max(_NEAR, _NEAR_OF_SLOPE / at.slope)
-    if at.slope * math.log1p(plan.search.capacity_width) >= _SHARP:
+    is_odd = abs(at.log_rps - mean.value) > _FAR or not min(whole[0]) < at.log_rps < max(whole[0])
+    if is_odd or at.slope * math.log1p(plan.search.capacity_width) >= _SHARP:
         return mean
     count = len(blocks)
     left_out = [crossing(*_joined(near[:i] + near[i + 1 :])).log_rps for i in range(count)]

@@ -146,7 +146,7 @@ def words_of(form: str, number: int, measure_s: int, plan: Plan) -> Iterator[str
     yield f"engine.connections={USERS}"
     yield 'stages.kind="list"'
     yield f'stages.list=[{{name="full",users={USERS},warmup_s=1,measure_s={measure_s}}}]'
-    yield "search.pairs=1"
+    yield from ('search.mode="curve"', "search.pairs=1")
     twins = tuple(plan.twins)
     first = twins[number // 2 % 2]
     yield f"search.seed={next(seed for seed in count(1) if pair_orders(twins, 1, seed)[0][0] == first)}"

@@ -107,8 +107,8 @@ class CapacityPairs:
             for done, (twin, endpoint) in enumerate(itertools.product(order, self.endpoints)):
                 place = Place(twin, endpoint, pair, pair * len(order) + done // len(self.endpoints))
                 ahead = self._planned(place)
-                if ahead and not pair:  # the curve goes beyond the limit
-                    ahead = (*ahead, rest_stage(self.plan, place, next(self.ids)))
+                if ahead and not pair:  # the curve goes far beyond the limit
+                    ahead = (*ahead, rest_stage(self.plan, place, next(self.ids), drain_s(self.plan)))
                 keep = self._keep(place, ahead, done) if shares and pair < LEAST_PAIRS else Keep()
                 yield from self._search(place, ahead, keep)
             standing, driven = self.enough(tuple(self.trials)), f"{pair + 1} pair{'s' if pair else ''}"
@@ -125,18 +125,24 @@ class CapacityPairs:
 
     def _usual_s(self, pair: int = 1) -> float:
         """Return how long a pair takes in which one ladder is enough for every block: what is worth beginning."""
-        return sum(self._ladder_s(Place(*each, pair, pair)) for each in itertools.product(self.twins, self.endpoints))
+        places = [Place(*each, pair, pair) for each in itertools.product(self.twins, self.endpoints)]
+        return sum(self._ladder_s(place, self._ahead_s(place)) for place in places)
 
-    def _ladder_s(self, place: Place) -> float:
+    def _ladder_s(self, place: Place, ahead_s: float) -> float:
         """Return how long a block takes in which one ladder is enough."""
-        planned = sweep_stages(self.plan, place, 0, self._limit(place))
-        if place.pair and len(self._found) == len(self.twins) * len(self.endpoints):
-            planned = self._same_load(planned)
-        elif place.pair:
-            planned = planned[:1]
         trial_s = self.plan.stages.warmup_s + trial_seconds(self.plan, self._around(place))
-        ahead_s = sum(stage.length_s for stage in planned) + (0 if place.pair else REST_S)
         return OVERHEAD_S + ahead_s + goal_of(self.plan).rungs * trial_s + REST_S
+
+    def _ahead_s(self, place: Place) -> float:
+        """Return how long the stages ahead of a block's first ladder take."""
+        planned = sweep_stages(self.plan, place, 0, self._limit(place))
+        if place.pair:  # one of them, of a length that all have
+            planned = self._same_load(planned) if self._is_found else planned[:1]
+        return sum(stage.length_s for stage in planned) + (0 if place.pair else drain_s(self.plan))
+
+    @property
+    def _is_found(self) -> bool:
+        return len(self._found) == len(self.twins) * len(self.endpoints)
 
     def _slack_s(self, pair: int, done: int) -> float:
         """Return what is left of the time beyond one ladder for each block to come, to the end of the third pair.
@@ -151,9 +157,7 @@ class CapacityPairs:
         """Return what a block leaves to those behind it, of the time left when it begins."""
         behind = (LEAST_PAIRS - place.pair) * len(self.twins) * len(self.endpoints) - done
         slack_s = max(0.0, self._slack_s(place.pair, done))
-        trial_s = self.plan.stages.warmup_s + trial_seconds(self.plan, self._around(place))
-        ladder_s = OVERHEAD_S + sum(stage.length_s for stage in ahead) + goal_of(self.plan).rungs * trial_s + REST_S
-        least_s = self.left_s() - ladder_s - slack_s
+        least_s = self.left_s() - self._ladder_s(place, sum(stage.length_s for stage in ahead)) - slack_s
         return Keep(least_s, least_s + slack_s * (1 - 1 / behind))
 
     def _limit(self, place: Place) -> float | None:
@@ -233,6 +237,11 @@ class CapacityPairs:
         """Return the logarithms of what the blocks before found, as far as they found anything."""
         found = self._found.get((place.twin, place.endpoint), ())
         return [math.log(middle) for bounds in found if (middle := _middle(bounds)) is not None]
+
+
+def drain_s(plan: Plan) -> int:
+    """Return how long a twin rests after an overload: what still waits then is as much as it answers in the limit."""
+    return REST_S + math.ceil(plan.engine.queue_limit_s)
 
 
 def goal_of(plan: Plan, coarse: int = 1) -> Goal:

@@ -161,10 +161,10 @@ def trial_seconds(plan: Plan, rate_rps: float) -> int:
     return max(plan.search.trial_s, min(math.ceil(LEAST_REQUESTS / rate_rps), LONGEST_TRIAL_S))
 
 
-def rest_stage(plan: Plan, place: Place, stage_id: int) -> Stage:
+def rest_stage(plan: Plan, place: Place, stage_id: int, pause_s: int = REST_S) -> Stage:
     """Return a pause in which nothing is sent."""
     return Stage(
         id=stage_id, name="rest", kind="rest", twin=place.twin, endpoint=place.endpoint, pair=place.pair,
-        block=place.block, rate_rps=0.0, warmup_s=0, measure_s=REST_S,
+        block=place.block, rate_rps=0.0, warmup_s=0, measure_s=pause_s,
         loop="closed" if plan.is_closed_loop else "open",
     )  # fmt: skip

@@ -76,4 +76,4 @@ def test_each_form_is_a_plan_without_faults_of_one_hot_instance_a_twin(form: str
     assert list(faults_of_compose(plan)) == []
     assert [len(twin.instances) for twin in plan.twins.values()] == [1, 1]
     assert {twin.start for twin in plan.twins.values()} == {"process" if form == "processes" else "compose"}
-    assert (plan.is_closed_loop, plan.search.pairs, plan.stages.kind) == (True, 1, "list")
+    assert (plan.is_closed_loop, plan.search.mode, plan.search.pairs, plan.stages.kind) == (True, "curve", 1, "list")
