@@ -45,7 +45,7 @@ class BlockCapacity:
 
     `value_rps` is None where no trial gave evidence of a lower bound. `at_least`: nothing above the lower bound gave
     evidence. `settled` says that both bounds were tried enough and are narrow; `unsteady` counts trials that were not
-    steady even when run longer.
+    steady.
     """
 
     twin: str

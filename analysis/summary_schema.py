@@ -120,7 +120,7 @@ class AtCapacity:
     """What a twin used in the trials within 3 % of its capacity; percent are of its allotment, over `trials` trials.
 
     `blocks_searched` blocks were driven, `blocks_settled` of them came to narrow bounds; `unsteady` trials were not
-    steady even when run longer.
+    steady.
     """
 
     trials: int
