@@ -185,9 +185,10 @@ class CapacityPairs:
         """Drive a block's trials; `ahead` are stages that share the first ladder's sweep and leave the twin at rest.
 
         Beyond its first ladder a block takes nothing of what it keeps for others, nor of what is not left, but for the
-        first pair where nothing is kept.
+        first pair where nothing is kept. A stage at the same load that was invalid is driven once more: without it the
+        pair would be lost to the comparison there.
         """
-        plan, search = self.plan, self._begin(place)
+        plan, search, again = self.plan, self._begin(place), bool(place.pair)
         mine: list[Trial] = []
         evidence = evidence_of(mine, plan.slo)
         while len(mine) < MOST_DRIVEN * search.goal.most_trials:
@@ -197,16 +198,22 @@ class CapacityPairs:
             is_open = bounds.lower_rps is None or bounds.upper_rps is None
             kept_s = keep.least_s if is_open else keep.fair_s
             bounded = place.pair or (mine and keep.fair_s)
-            if not stages or (bounded and takes_s > self.left_s() - (kept_s if mine else 0.0)):
+            if not (ahead or stages) or (bounded and takes_s > self.left_s() - (kept_s if mine else 0.0)):
                 break
             lines = yield (*ahead, *stages)
-            ahead = ()
+            ahead = self._repeated(lines) if again else ()
+            again = False
             mine += [Trial(line, self.count(line)) for line in lines if line.stage.kind == "trial"]
             evidence = evidence_of(mine, plan.slo)
         self.trials += mine
         bounds = relevant_bounds(evidence.outcomes, search.goal)
         self._found.setdefault((place.twin, place.endpoint), []).append(bounds)
         self.tell(*_ended(place, bounds, len(mine)))
+
+    def _repeated(self, lines: Sequence[StageLine]) -> tuple[Stage, ...]:
+        """Return the planned stages of a sweep that were invalid, to be driven once more."""
+        bad = [line.stage for line in lines if line.stage.kind == "measure" and line.valid is False]
+        return tuple(replace(stage, id=next(self.ids)) for stage in bad)
 
     def _begin(self, place: Place) -> Search:
         """Return a block's search, its grid drawn from the seed."""

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from collections import Counter
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
-from benchmarks.truth.targets import Target, fixed
+from benchmarks.truth.targets import Target, exponential, fixed
 from benchmarks.truth.virtual import VirtualDriver, make_plan
 from records.stage import Stage, StageLine
 from swarm.capacity_pairs import Standing, pair_order
@@ -108,3 +111,28 @@ def test_a_generator_that_cannot_go_on_leaves_at_least() -> None:
         except StopIteration:
             break
     assert [text for text in told if "at least" in text]
+
+
+def test_a_stage_at_the_same_load_that_was_invalid_is_driven_once_more() -> None:
+    class Disturbed(Noting):
+        def stage(self, stage: Stage) -> StageLine:
+            line = super().stage(stage)
+            is_disturbed = stage.kind == "measure" and (stage.pair, stage.twin) == (1, "candidate")
+            return replace(line, valid=False) if is_disturbed else line
+
+    targets: dict[str, Target] = {"baseline": fixed(1000, 20), "candidate": fixed(1600, 20)}
+    driver = Disturbed(make_plan(20, seed=4, time_limit_s=900, ratio_width=0.05), targets, np.random.default_rng(4))
+    driver.run()
+    later = [(s.pair, s.twin) for (s,) in driver.sweeps if s.kind == "measure" and s.pair]
+    assert Counter(later) == {(1, "baseline"): 1, (1, "candidate"): 2, (2, "baseline"): 1, (2, "candidate"): 1}
+
+
+def test_three_pairs_share_a_time_that_is_short_of_three_exact_ones() -> None:
+    targets: dict[str, Target] = {"baseline": exponential(1000, 20), "candidate": exponential(1600, 20)}
+    for seed in range(5):
+        driver = Noting(
+            make_plan(20, seed=seed, time_limit_s=200, ratio_width=0.05), targets, np.random.default_rng(seed)
+        )
+        run = driver.run()
+        assert len({block.pair for block in run.blocks}) == 3, seed
+        assert run.took_s <= 200 + 3, seed
