@@ -22,6 +22,8 @@ SHOWN_ELSEWHERE = {
     "D2": "test_rules.py: columns of broken layout; test_twins.py: bad data are refused with exit code 2",
     "D3": "test_rules.py: kinds, parties and holds",
     **dict.fromkeys(("W0", "W1", "W2", "W3", "W4", "W5", "W6", "W7", "W8"), "test_twin_writes.py"),
+    "S1": "test_store.py",
+    **dict.fromkeys(("S2", "S3", "S4"), "test_store_gone.py"),
     **dict.fromkeys(("O2", "O3", "O4", "O5", "P1", "P2"), "test_twin_operations.py"),
 }
 """Sentences that no golden vector can show, and the tests that do."""
