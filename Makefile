@@ -40,7 +40,7 @@ images: $(IMAGES)/wallet-go $(IMAGES)/wallet-rust  ## The twins' images, of stat
 	    >$(IMAGES)/build.log 2>&1 || { cat $(IMAGES)/build.log; exit 2; }; \
 	done
 
-test: setup  ## All tests: Go, Rust, Python
+test: setup $(TARGET)  ## All tests: Go, Rust, Python
 	@echo "== Go"; cd clusters/go && CGO_ENABLED=1 CC=cc go test -race ./...
 	@echo "== Rust"; cargo test --quiet --workspace
 	@echo "== Python"; $(PY) -m pytest -q
