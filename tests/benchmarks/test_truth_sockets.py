@@ -61,5 +61,5 @@ def test_the_capacity_of_a_real_server_is_found_blind(tmp_path: Path) -> None:
     found = find(known, 1.6, Setup(tmp_path, seed=3, time_limit_s=1.0))
     assert found.baseline is not None
     assert found.candidate is not None
-    assert found.baseline.interval.value == pytest.approx(1_000, rel=0.1)
-    assert found.candidate.interval.value == pytest.approx(1_600, rel=0.1)
+    assert found.baseline.interval.value == pytest.approx(1_000, rel=0.2)
+    assert found.candidate.interval.value == pytest.approx(1_600, rel=0.2)

@@ -20,6 +20,7 @@ from analysis.setting import plan_of
 from records.run_folder import REPORT_FILES, RunReader
 from records.segment import Segment
 from records.stage import StageLine
+from swarm.capacity_pairs import Standing
 from swarm.schedule import Answers, Scope, campaign
 from twinload.resume import read_cut_short
 
@@ -167,17 +168,17 @@ def test_a_run_killed_again_and_again_ends_with_a_whole_report(pair: Pair) -> No
 
 
 def test_a_capacity_search_goes_on_from_its_last_trial(pair: Pair) -> None:
-    sets = ("search.mode=capacity", "search.trial_s=1", "search.time_limit_s=300.0", "stages.rates_rps=[120.0]")
+    sets = ("search.mode=capacity", "search.trial_s=1", "search.time_limit_s=300.0", "stages.rates_rps=[600.0]")
     words = ("run", "--no-gate", *(word for one in sets for word in ("--set", one)))
     resumed = (*words, "--resume", str(pair.runs / "latest"), *ANYWAY)
     rng = random.Random(7)
-    assert run_and_strike(pair, words, "parent", seconds=rng.randint(16, 24)) == -9
+    assert run_and_strike(pair, words, "parent", seconds=rng.randint(24, 32)) == -9
     first = RunReader(pair.latest).stages()
-    assert run_and_strike(pair, resumed, "everything", seconds=rng.randint(10, 16)) == -9
-    assert run_and_strike(pair, resumed, "interrupt", seconds=rng.randint(6, 12)) == 130
+    assert run_and_strike(pair, resumed, "everything", seconds=rng.randint(24, 32)) == -9
+    assert run_and_strike(pair, resumed, "interrupt", seconds=rng.randint(24, 32)) == 130
     lines = RunReader(pair.latest).stages()
-    trials = [line for line in lines if line.stage.kind == "trial" and line.complete]
-    assert {line.stage.id for line in first if line.complete} < {line.stage.id for line in trials} | {lines[0].stage.id}
+    assert {line.stage.id for line in first if line.complete} < {line.stage.id for line in lines if line.complete}
+    assert any(line.stage.kind == "trial" for line in lines)
     assert check_counts(pair.latest) >= 2
     assert sum(left_over(pair.latest)) == 0
 
@@ -186,7 +187,9 @@ def left_over(folder: Path) -> list[int]:
     """Begin the schedule of a run anew and return how many finished stages it did not ask for, if it went on."""
     run = read_cut_short(folder)
     plan, past, load_s = plan_of(run.manifest), run.past, 0.0
-    answers = Answers(lambda line: past.counts(line.stage.id) or pytest.fail("no counts"), lambda _: None)
+    answers = Answers(
+        lambda line: past.counts(line.stage.id) or pytest.fail("no counts"), lambda _: Standing(False, "")
+    )
     scope = replace(Scope.of(plan), first_id=past.next_id)
     schedule = campaign(plan, scope, clock=lambda: load_s, tell=lambda _: None, answers=answers)
     asked = next(schedule)
