@@ -30,9 +30,9 @@ from rich.console import Console
 
 from benchmarks.forwarding.faulty import LOWEST, hanging, resetting
 from benchmarks.forwarding.load import AtRate, Through, at_rate, missing
-from benchmarks.forwarding.merge import merge
 from benchmarks.forwarding.proxies import BINARY as GATEWAY
 from benchmarks.forwarding.proxies import Proxy, cores, gateway, has_nginx, nginx
+from benchmarks.gateway_figures import write_figures
 from benchmarks.sending.ratios import Estimate, median_interval, paired
 from benchmarks.sending.slots import Slot, cpu_seconds, run_slot
 from benchmarks.sending.target import BINARY as RESPONDER
@@ -75,7 +75,7 @@ def main(argv: list[str]) -> int:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="twinload-bench-")))
         bench = Bench(service, core, proxy_core, folder, options.rounds, options.window, options.seconds)
         figures = measure(bench, console)
-    merge(options.out / "gateway.json", figures)
+    write_figures(figures, options.out / "gateway.json")
     console.print_json(data=figures)
     console.print(f"{options.out}/gateway.json")
     return 0

@@ -13,7 +13,6 @@ from __future__ import annotations
 
 import argparse
 import random
-import socket
 import sys
 import time
 from collections.abc import Iterator, Sequence
@@ -22,6 +21,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final
 
+from benchmarks.forwarding.proxies import free_port
 from benchmarks.gateway_figures import write_figures
 from clusters import start_clusters
 from records.plan import Plan
@@ -54,12 +54,6 @@ class Twins:
     plan: Plan
     sides: Sides
     cases: tuple[Case, ...]
-
-
-def free_port() -> int:
-    """Return a port that was free a moment ago."""
-    with socket.create_server(("127.0.0.1", 0)) as one:
-        return int(one.getsockname()[1])
 
 
 def plan_of(pairs: int) -> Plan:
