@@ -2,7 +2,7 @@
 
 mod support;
 
-use std::io::{Read, Write};
+use std::io::{ErrorKind, Read, Write};
 use std::time::Duration;
 
 use support::{Entry, Instance, read_answer, write_data};
@@ -67,8 +67,9 @@ fn a_body_too_large_ends_the_connection_after_the_answer() {
     stream.write_all(b"POST /fib HTTP/1.1\r\nHost: x\r\nContent-Length: 65537\r\n\r\nxxxx").expect("sent");
     let answer = read_answer(&mut stream, false).expect("an answer");
     assert_eq!((answer.status, answer.header("connection")), (413, Some("close")));
-    stream.shutdown(std::net::Shutdown::Write).expect("half closed");
-    assert_eq!(stream.read(&mut [0]).expect("the end"), 0);
+    // With bytes of the body unread, the end may be a reset.
+    let end = stream.read(&mut [0]).map_err(|fault| fault.kind());
+    assert!(matches!(end, Ok(0) | Err(ErrorKind::ConnectionReset)), "{end:?}");
 }
 
 #[test]
