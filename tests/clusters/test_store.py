@@ -17,7 +17,7 @@ from typing import Any
 import psutil
 import pytest
 
-from clusters import CannotStart, check_current, recorded, start_clusters, status, stop_recorded
+from clusters import CannotStart, Clusters, Death, check_current, recorded, start_clusters, status, stop_recorded
 from clusters.command import launches, split_address
 from clusters.errors import ClusterError
 from clusters.record import Entry, read_entries
@@ -98,6 +98,16 @@ def test_a_store_answers_before_the_instances_and_is_gone_with_them(shared: Plan
     assert read_entries(root) == ()
 
 
+def deaths_of(up: Clusters) -> tuple[Death, ...]:
+    """Wait for the first deaths: a killed process of several threads is a zombie before it can be waited for."""
+    end = time.monotonic() + 30
+    while time.monotonic() < end:
+        if found := up.deaths():
+            return found
+        time.sleep(0.02)
+    return ()
+
+
 @needs_redis
 def test_the_death_of_a_store_is_told_once_with_its_log(shared: Plan, root: Path) -> None:
     with start_clusters(shared, root, say=quiet) as up:
@@ -105,8 +115,7 @@ def test_the_death_of_a_store_is_told_once_with_its_log(shared: Plan, root: Path
         assert pid is not None
         assert up.deaths() == ()
         os.kill(pid, signal.SIGKILL)
-        assert gone(pid)
-        (death,) = up.deaths()
+        (death,) = deaths_of(up)
         assert (death.name, death.how) == (NAME, "was killed by SIGKILL")
         assert any("Ready to accept connections" in line for line in death.log_tail)
         assert up.deaths() == ()
