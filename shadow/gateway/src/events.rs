@@ -9,7 +9,7 @@
 //! | `instance` | `side`, `instance`, `healthy`: what the active checks say |
 //! | `ejected` | `side`, `instance`, and what it failed |
 //!
-//! Numbers begin at 1 with the program; whoever asks after a number that was not yet given sees that it began anew.
+//! Numbers begin at 1 with the program; when that was is told with every answer, so that a restart is seen.
 
 use std::collections::VecDeque;
 use std::sync::{Mutex, PoisonError};
@@ -17,17 +17,23 @@ use std::sync::{Mutex, PoisonError};
 use serde_json::{Value, json};
 use tokio::sync::Notify;
 
-use crate::clock::{Moment, now, utc};
+use crate::clock::{Moment, monotonic_ns, now, utc};
 use crate::log;
 
 /// Events that are kept.
 const KEPT: usize = 1_000;
 
 /// The events of this program, shared by all threads.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct Events {
     ring: Mutex<Ring>,
     pushed: Notify,
+}
+
+impl Default for Events {
+    fn default() -> Self {
+        Self { ring: Mutex::new(Ring::new(monotonic_ns())), pushed: Notify::new() }
+    }
 }
 
 impl Events {
@@ -58,13 +64,18 @@ impl Events {
     }
 }
 
-#[derive(Debug, Default)]
+#[derive(Debug)]
 struct Ring {
+    begun_ns: u64,
     kept: VecDeque<Value>,
     given: u64,
 }
 
 impl Ring {
+    const fn new(begun_ns: u64) -> Self {
+        Self { begun_ns, kept: VecDeque::new(), given: 0 }
+    }
+
     fn push(&mut self, moment: Moment, kind: &'static str, figures: &Value) -> u64 {
         self.given += 1;
         let mut event = json!({"n": self.given, "utc": utc(moment.unix_ms), "t_ns": moment.t_ns, "kind": kind});
@@ -80,7 +91,7 @@ impl Ring {
         let oldest = self.given + 1 - self.kept.len() as u64;
         let skipped = usize::try_from(after.saturating_add(1).saturating_sub(oldest)).unwrap_or(usize::MAX);
         let events: Vec<&Value> = self.kept.iter().skip(skipped).collect();
-        json!({"events": events, "oldest": oldest, "next": self.given + 1})
+        json!({"events": events, "oldest": oldest, "next": self.given + 1, "begun_ns": self.begun_ns})
     }
 }
 
@@ -106,19 +117,19 @@ mod tests {
 
     #[test]
     fn an_event_has_its_number_both_times_its_kind_and_its_figures() {
-        let mut ring = Ring::default();
+        let mut ring = Ring::new(3);
         assert_eq!(ring.push(MOMENT, "share", &json!({"from": 0.01, "to": 0.05, "latched": false})), 1);
         let event = json!({
             "n": 1, "utc": "1970-01-01T00:00:00.000Z", "t_ns": 7, "kind": "share", "from": 0.01, "to": 0.05,
             "latched": false,
         });
-        assert_eq!(ring.after(0), json!({"events": [event], "oldest": 1, "next": 2}));
+        assert_eq!(ring.after(0), json!({"events": [event], "oldest": 1, "next": 2, "begun_ns": 3}));
     }
 
     #[test]
     fn before_the_first_event_the_next_is_number_one() {
-        assert_eq!(Ring::default().after(0), json!({"events": [], "oldest": 1, "next": 1}));
-        assert_eq!(Ring::default().after(u64::MAX)["events"], json!([]));
+        assert_eq!(Ring::new(3).after(0), json!({"events": [], "oldest": 1, "next": 1, "begun_ns": 3}));
+        assert_eq!(Ring::new(3).after(u64::MAX)["events"], json!([]));
     }
 
     #[test]
@@ -137,7 +148,7 @@ mod tests {
     proptest! {
         #[test]
         fn asking_shows_each_kept_event_after_a_number_once_and_in_order(pushed in 0_u64..2_500, after in 0_u64..3_000) {
-            let mut ring = Ring::default();
+            let mut ring = Ring::new(3);
             for _ in 0..pushed {
                 ring.push(MOMENT, "breaker", &json!({}));
             }
