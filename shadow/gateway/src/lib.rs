@@ -6,6 +6,7 @@
 //! server          sockets, limits of time, drain        (one thread per worker; the callers' side)
 //! proxy           one request: route, side, answer      (headers, body, problem beside it)
 //! upstream        instances, their health, connections  (the services' side)
+//! canary          a share of the users to the rewrite   (who, fallback, breaker, counts)
 //! mirror          copies asked and compared             (a thread of its own, never waited for)
 //! compare         match, mismatch or raced              (pure)
 //! pairs coverage  what is written for the judge         (JSON lines)
@@ -19,6 +20,7 @@
 
 pub mod admin;
 pub mod body;
+pub mod canary;
 pub mod clock;
 pub mod compare;
 pub mod config;
