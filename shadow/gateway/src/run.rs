@@ -12,15 +12,15 @@ use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::watch;
 
 use crate::admin::{Admin, kept};
-use crate::canary::Canary;
 use crate::canary::events::Events;
+use crate::canary::{self, Canary};
 use crate::compare::Rules;
 use crate::config::{Config, SideConfig};
 use crate::coverage::{Coverage, beside};
 use crate::log;
 use crate::metrics::Metrics;
 use crate::mirror::{self, Parts};
-use crate::mode::Switch;
+use crate::mode::{Mode, Switch};
 use crate::pairs::PairFile;
 use crate::proxy::Proxy;
 use crate::route::UNMATCHED;
@@ -45,12 +45,14 @@ pub async fn run(config: Config, token: Token, ready: impl FnOnce(SocketAddr)) -
     let listener = listen(config.listen).with_context(|| format!("listen: {}", config.listen))?;
     let operators = listen(config.admin).with_context(|| format!("admin: {}", config.admin))?;
     let (address, admin_address) = (listener.local_addr()?, operators.local_addr()?);
-    let (admin, instances) = assemble(&config, token)?;
+    let events = Arc::new(Events);
+    let (admin, instances) = assemble(&config, token, &events)?;
     let (drain, draining) = watch::channel(false);
     let workers = workers(&config, listener, &admin, instances, &draining)?;
-    watch_health(&config, &admin.shown.sides);
+    watch_health(&config, &admin.shown.sides, &events);
     tokio::spawn(admin.clone().serve(operators));
     tokio::spawn(cover(admin.clone()));
+    tokio::spawn(tick(admin.shown.proxy.clone()));
     let fields = json!({
         "address": address.to_string(), "admin": admin_address.to_string(), "mode": admin.shown.proxy.switch.get().name(),
         "workers": workers.len(),
@@ -84,7 +86,7 @@ fn listen(address: SocketAddr) -> io::Result<TcpListener> {
 }
 
 /// Puts everything together; the mirror's thread is started. The number of instances of all sides is given too.
-fn assemble(config: &Config, token: Token) -> anyhow::Result<(Arc<Admin>, usize)> {
+fn assemble(config: &Config, token: Token, events: &Arc<Events>) -> anyhow::Result<(Arc<Admin>, usize)> {
     let mut instances = 0;
     let mut side = |name, config_of: &SideConfig| {
         let side = Arc::new(Side::new(name, config_of, config.routes.len(), instances));
@@ -102,20 +104,33 @@ fn assemble(config: &Config, token: Token) -> anyhow::Result<(Arc<Admin>, usize)
         Some(path) => kept(path).context("state_file")?.unwrap_or(config.mode),
         None => config.mode,
     };
+    let canary = config.canary.clone().zip(candidate.clone());
+    let canary = canary
+        .map(|(section, candidate)| Arc::new(Canary::new(section, candidate, names.clone(), events.clone(), None)));
     let mut mirror = None;
     if let Some(candidate) = &candidate {
         let (inlet, outlet) = mirror::queue(config.mirror, metrics.clone());
         let rules = Rules { headers: config.compare.headers.clone(), raced: config.compare.raced_header.clone() };
         let (baseline, candidate, second) = (baseline.clone(), candidate.clone(), second.clone());
         let (names, pairs, metrics, config) = (names.clone(), pairs.clone(), metrics.clone(), config.mirror);
-        mirror::start(Parts { outlet, baseline, candidate, second, names, rules, pairs, metrics, config, instances })?;
+        let canary = canary.clone();
+        mirror::start(Parts {
+            outlet,
+            baseline,
+            candidate,
+            second,
+            names,
+            rules,
+            pairs,
+            metrics,
+            config,
+            instances,
+            canary,
+        })?;
         mirror = Some(inlet);
     }
     let sides = [Some(&baseline), candidate.as_ref(), second.as_ref()].into_iter().flatten().cloned().collect();
     let (routes, limits) = (config.routes.clone(), config.limits);
-    let events = Arc::new(Events);
-    let canary = config.canary.clone().filter(|_| candidate.is_some());
-    let canary = canary.map(|section| Arc::new(Canary::new(section, config.routes.len(), events.clone(), None)));
     let switch = Switch::new(mode);
     let proxy = Arc::new(Proxy { routes, baseline, candidate, switch, mirror, metrics, limits, canary });
     let shown = Shown { proxy, sides, names, pairs, begun: Instant::now() };
@@ -149,10 +164,10 @@ fn workers(
         .collect()
 }
 
-fn watch_health(config: &Config, sides: &[Arc<Side>]) {
+fn watch_health(config: &Config, sides: &[Arc<Side>], events: &Arc<Events>) {
     for side in sides {
         for instance in &side.instances {
-            tokio::spawn(health::watch(side.clone(), instance.clone(), config.health));
+            tokio::spawn(health::watch(side.clone(), instance.clone(), config.health, events.clone()));
         }
     }
 }
@@ -162,5 +177,18 @@ async fn cover(admin: Arc<Admin>) {
     loop {
         ticks.tick().await;
         admin.write_coverage();
+    }
+}
+
+/// Lets time pass for the gray release, as long as the mode is that.
+async fn tick(proxy: Arc<Proxy>) {
+    let Some(canary) = proxy.canary.clone() else { return };
+    let mut ticks = tokio::time::interval(canary::TICK);
+    ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+    loop {
+        let now = ticks.tick().await;
+        if proxy.switch.get() == Mode::Canary {
+            canary.tick(now.into_std());
+        }
     }
 }
