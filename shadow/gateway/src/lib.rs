@@ -11,6 +11,7 @@
 //! compare         match, mismatch or raced              (pure)
 //! pairs coverage  what is written for the judge         (JSON lines)
 //! metrics status  what was counted
+//! events state    what happened, and what outlives a restart
 //! admin           modes, status, flush                  (loopback, token)
 //! ```
 //!
@@ -20,9 +21,11 @@
 pub mod admin;
 pub mod body;
 pub mod canary;
+pub mod clock;
 pub mod compare;
 pub mod config;
 pub mod coverage;
+pub mod events;
 pub mod headers;
 pub mod log;
 pub mod metrics;
@@ -34,6 +37,7 @@ pub mod proxy;
 pub mod route;
 pub mod run;
 pub mod server;
+pub mod state;
 pub mod status;
 pub mod token;
 pub mod upstream;

@@ -3,6 +3,7 @@
 use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
+use std::sync::atomic::AtomicU64;
 use std::time::{Duration, Instant};
 
 use anyhow::Context as _;
@@ -11,12 +12,12 @@ use tokio::net::{TcpListener, TcpSocket};
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::watch;
 
-use crate::admin::{Admin, kept};
-use crate::canary::events::Events;
+use crate::admin::Admin;
 use crate::canary::{self, Canary};
 use crate::compare::Rules;
 use crate::config::{Config, SideConfig};
 use crate::coverage::{Coverage, beside};
+use crate::events::Events;
 use crate::log;
 use crate::metrics::Metrics;
 use crate::mirror::{self, Parts};
@@ -25,6 +26,7 @@ use crate::pairs::PairFile;
 use crate::proxy::Proxy;
 use crate::route::UNMATCHED;
 use crate::server::{self, Done};
+use crate::state::{Keeper, State};
 use crate::status::Shown;
 use crate::token::Token;
 use crate::upstream::{Side, health};
@@ -45,13 +47,13 @@ pub async fn run(config: Config, token: Token, ready: impl FnOnce(SocketAddr)) -
     let listener = listen(config.listen).with_context(|| format!("listen: {}", config.listen))?;
     let operators = listen(config.admin).with_context(|| format!("admin: {}", config.admin))?;
     let (address, admin_address) = (listener.local_addr()?, operators.local_addr()?);
-    let events = Arc::new(Events);
-    let (admin, instances) = assemble(&config, token, &events)?;
+    let (admin, instances) = assemble(&config, token)?;
     let (drain, draining) = watch::channel(false);
     let workers = workers(&config, listener, &admin, instances, &draining)?;
-    watch_health(&config, &admin.shown.sides, &events);
+    watch_health(&config, &admin.shown);
     tokio::spawn(admin.clone().serve(operators));
     tokio::spawn(cover(admin.clone()));
+    tokio::spawn(admin.clone().keep_up());
     tokio::spawn(tick(admin.shown.proxy.clone()));
     let fields = json!({
         "address": address.to_string(), "admin": admin_address.to_string(), "mode": admin.shown.proxy.switch.get().name(),
@@ -74,6 +76,7 @@ pub async fn run(config: Config, token: Token, ready: impl FnOnce(SocketAddr)) -
         log::warn("copies were left at the end", &json!({"copies": mirror.pending()}));
     }
     admin.write_coverage();
+    admin.keep_now().await;
     log::info("stopped", &json!({}));
     Ok(())
 }
@@ -86,7 +89,7 @@ fn listen(address: SocketAddr) -> io::Result<TcpListener> {
 }
 
 /// Puts everything together; the mirror's thread is started. The number of instances of all sides is given too.
-fn assemble(config: &Config, token: Token, events: &Arc<Events>) -> anyhow::Result<(Arc<Admin>, usize)> {
+fn assemble(config: &Config, token: Token) -> anyhow::Result<(Arc<Admin>, usize)> {
     let mut instances = 0;
     let mut side = |name, config_of: &SideConfig| {
         let side = Arc::new(Side::new(name, config_of, config.routes.len(), instances));
@@ -100,13 +103,13 @@ fn assemble(config: &Config, token: Token, events: &Arc<Events>) -> anyhow::Resu
         config.routes.iter().map(|route| route.name.clone()).chain([UNMATCHED.to_owned()]).collect();
     let metrics = Arc::new(Metrics::new(config.routes.len()));
     let (pairs, coverage) = files(config, &metrics)?;
-    let mode = match &config.state_file {
-        Some(path) => kept(path).context("state_file")?.unwrap_or(config.mode),
-        None => config.mode,
-    };
+    let kept = kept(config)?;
+    let events = Arc::<Events>::default();
+    let of_canary = kept.and_then(|state| state.canary);
     let canary = config.canary.clone().zip(candidate.clone());
-    let canary = canary
-        .map(|(section, candidate)| Arc::new(Canary::new(section, candidate, names.clone(), events.clone(), None)));
+    let canary = canary.map(|(section, candidate)| {
+        Arc::new(Canary::new(section, candidate, names.clone(), events.clone(), of_canary))
+    });
     let mut mirror = None;
     if let Some(candidate) = &candidate {
         let (inlet, outlet) = mirror::queue(config.mirror, metrics.clone());
@@ -131,11 +134,25 @@ fn assemble(config: &Config, token: Token, events: &Arc<Events>) -> anyhow::Resu
     }
     let sides = [Some(&baseline), candidate.as_ref(), second.as_ref()].into_iter().flatten().cloned().collect();
     let (routes, limits) = (config.routes.clone(), config.limits);
-    let switch = Switch::new(mode);
+    let switch = Switch::new(kept.map_or(config.mode, |state| state.mode));
     let proxy = Arc::new(Proxy { routes, baseline, candidate, switch, mirror, metrics, limits, canary });
-    let shown = Shown { proxy, sides, names, pairs, begun: Instant::now() };
-    let state_file = config.state_file.clone();
-    Ok((Arc::new(Admin { shown, token, coverage: std::sync::Mutex::new(coverage), state_file }), instances))
+    let shown = Shown { proxy, sides, names, pairs, events, begun: Instant::now() };
+    let keeper = Keeper::new(config.state_file.clone(), kept);
+    let coverage = std::sync::Mutex::new(coverage);
+    Ok((Arc::new(Admin { shown, token, coverage, keeper, back: AtomicU64::new(0) }), instances))
+}
+
+/// What outlived the program before, if the configuration still has what its mode needs.
+fn kept(config: &Config) -> anyhow::Result<Option<State>> {
+    let Some(path) = &config.state_file else { return Ok(None) };
+    let kept = State::kept(path).context("state_file")?;
+    let needs = match kept.map(|state| state.mode) {
+        Some(Mode::Canary) if config.canary.is_none() => "the section canary",
+        Some(Mode::Shadow | Mode::Canary | Mode::Full) if config.candidate.is_none() => "sides.candidate",
+        _ => return Ok(kept),
+    };
+    let mode = kept.map_or("", |state| state.mode.name());
+    anyhow::bail!("state_file: {} keeps the mode {mode}, which needs {needs}: give that, or remove it", path.display())
 }
 
 fn files(config: &Config, metrics: &Metrics) -> anyhow::Result<(Arc<PairFile>, Option<Coverage>)> {
@@ -164,10 +181,10 @@ fn workers(
         .collect()
 }
 
-fn watch_health(config: &Config, sides: &[Arc<Side>], events: &Arc<Events>) {
-    for side in sides {
+fn watch_health(config: &Config, shown: &Shown) {
+    for side in &shown.sides {
         for instance in &side.instances {
-            tokio::spawn(health::watch(side.clone(), instance.clone(), config.health, events.clone()));
+            tokio::spawn(health::watch(side.clone(), instance.clone(), config.health, shown.events.clone()));
         }
     }
 }

@@ -9,7 +9,6 @@
 //! windows slow     what the breaker sees                 (pure, the time is given)
 //! probe            copies that let them go again
 //! buckets counts   what the judge is given
-//! events           what happened
 //! ```
 
 pub mod breaker;
@@ -17,7 +16,6 @@ pub mod buckets;
 pub mod budget;
 pub mod check;
 pub mod counts;
-pub mod events;
 pub mod probe;
 pub mod retry;
 pub mod share;
@@ -33,6 +31,7 @@ use serde_json::json;
 use tokio::sync::Notify;
 
 use crate::config::{CanaryConfig, UserConfig};
+use crate::events::Events;
 use crate::metrics::{add, read};
 use crate::mirror::is_in_share;
 use crate::route::Template;
@@ -40,7 +39,6 @@ use crate::upstream::{Instance, Side};
 use breaker::{Breaker, BreakerStatus, Change, State};
 use budget::{Recent, budget};
 use counts::{Arm, Counts, Fault};
-use events::Events;
 use probe::{Places, Probe};
 use retry::RetryBudget;
 use share::{place, places};

@@ -13,8 +13,8 @@ use tokio::time::{MissedTickBehavior, interval, timeout};
 
 use super::{Head, Instance, Pools, Side};
 use crate::body::Body;
-use crate::canary::events::Events;
 use crate::config::HealthConfig;
+use crate::events::Events;
 
 /// Turns single checks into a state.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -72,7 +72,8 @@ pub async fn watch(side: Arc<Side>, instance: Arc<Instance>, config: HealthConfi
         }
         if let Some(healthy) = streak.note(passed, &config) {
             instance.set_healthy(healthy);
-            events.push("instance", &json!({"side": side.name, "instance": *instance.name, "healthy": healthy}));
+            let fields = json!({"side": side.name, "instance": *instance.name, "healthy": healthy});
+            events.push("instance", &fields);
         }
     }
 }
