@@ -199,11 +199,10 @@ def _latency(axes: Axes, run: CanaryRun) -> None:
     for side in SIDES:
         for q, width, dashes in ((0.5, 1.4, (0, (2, 1.2))), (0.99, 2.4, "-")):
             spans = [span for span in latency_spans(run.windows, side, q) if np.isfinite(span.value)]
-            for span in spans:
-                axes.plot(
-                    [span.from_s, span.to_s], [span.value] * 2, color=_COLOURS[side], linewidth=width,
-                    linestyle=dashes, solid_capstyle="butt", zorder=3,
-                )  # fmt: skip
+            axes.hlines(
+                [span.value for span in spans], [span.from_s for span in spans], [span.to_s for span in spans],
+                color=_COLOURS[side], linewidth=width, linestyle=dashes, capstyle="butt", zorder=3,
+            )  # fmt: skip
             drawn += [span.value for span in spans]
     if drawn:
         axes.set_ylim(min(drawn) / 1.4, max(drawn) * 1.4)
