@@ -14,7 +14,7 @@ use tokio::time::{MissedTickBehavior, interval, timeout};
 use super::{Head, Instance, Pools, Side};
 use crate::body::Body;
 use crate::config::HealthConfig;
-use crate::log;
+use crate::events::Events;
 
 /// Turns single checks into a state.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -52,7 +52,7 @@ impl Default for Streak {
 }
 
 /// Checks one instance for ever. Without a path there is nothing to ask, and it ends.
-pub async fn watch(side: Arc<Side>, instance: Arc<Instance>, config: HealthConfig) {
+pub async fn watch(side: Arc<Side>, instance: Arc<Instance>, config: HealthConfig, events: Arc<Events>) {
     let Some(target) = side.health.as_ref().and_then(|path| path.parse::<Uri>().ok()) else { return };
     let pools = Pools::new(instance.id + 1);
     let mut streak = Streak::new();
@@ -64,7 +64,7 @@ pub async fn watch(side: Arc<Side>, instance: Arc<Instance>, config: HealthConfi
         if let Some(healthy) = streak.note(passed, &config) {
             instance.set_healthy(healthy);
             let fields = json!({"side": side.name, "instance": *instance.name, "healthy": healthy});
-            log::warn("instance turned", &fields);
+            events.push("instance", &fields);
         }
     }
 }
