@@ -13,7 +13,7 @@ use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::watch;
 
 use crate::admin::Admin;
-use crate::canary::Canary;
+use crate::canary::{self, Canary};
 use crate::compare::Rules;
 use crate::config::{Config, SideConfig};
 use crate::coverage::{Coverage, beside};
@@ -54,6 +54,7 @@ pub async fn run(config: Config, token: Token, ready: impl FnOnce(SocketAddr)) -
     tokio::spawn(admin.clone().serve(operators));
     tokio::spawn(cover(admin.clone()));
     tokio::spawn(admin.clone().keep_up());
+    tokio::spawn(tick(admin.shown.proxy.clone()));
     let fields = json!({
         "address": address.to_string(), "admin": admin_address.to_string(), "mode": admin.shown.proxy.switch.get().name(),
         "workers": workers.len(),
@@ -103,21 +104,36 @@ fn assemble(config: &Config, token: Token) -> anyhow::Result<(Arc<Admin>, usize)
     let metrics = Arc::new(Metrics::new(config.routes.len()));
     let (pairs, coverage) = files(config, &metrics)?;
     let kept = kept(config)?;
+    let events = Arc::<Events>::default();
+    let of_canary = kept.and_then(|state| state.canary);
+    let canary = config.canary.clone().zip(candidate.clone());
+    let canary = canary.map(|(section, candidate)| {
+        Arc::new(Canary::new(section, candidate, names.clone(), events.clone(), of_canary))
+    });
     let mut mirror = None;
     if let Some(candidate) = &candidate {
         let (inlet, outlet) = mirror::queue(config.mirror, metrics.clone());
         let rules = Rules { headers: config.compare.headers.clone(), raced: config.compare.raced_header.clone() };
         let (baseline, candidate, second) = (baseline.clone(), candidate.clone(), second.clone());
         let (names, pairs, metrics, config) = (names.clone(), pairs.clone(), metrics.clone(), config.mirror);
-        mirror::start(Parts { outlet, baseline, candidate, second, names, rules, pairs, metrics, config, instances })?;
+        let canary = canary.clone();
+        mirror::start(Parts {
+            outlet,
+            baseline,
+            candidate,
+            second,
+            names,
+            rules,
+            pairs,
+            metrics,
+            config,
+            instances,
+            canary,
+        })?;
         mirror = Some(inlet);
     }
     let sides = [Some(&baseline), candidate.as_ref(), second.as_ref()].into_iter().flatten().cloned().collect();
     let (routes, limits) = (config.routes.clone(), config.limits);
-    let events = Arc::<Events>::default();
-    let of_canary = kept.and_then(|state| state.canary);
-    let canary = config.canary.clone().filter(|_| candidate.is_some());
-    let canary = canary.map(|section| Arc::new(Canary::new(section, config.routes.len(), events.clone(), of_canary)));
     let switch = Switch::new(kept.map_or(config.mode, |state| state.mode));
     let proxy = Arc::new(Proxy { routes, baseline, candidate, switch, mirror, metrics, limits, canary });
     let shown = Shown { proxy, sides, names, pairs, events, begun: Instant::now() };
@@ -178,5 +194,18 @@ async fn cover(admin: Arc<Admin>) {
     loop {
         ticks.tick().await;
         admin.write_coverage();
+    }
+}
+
+/// Lets time pass for the gray release, as long as the mode is that.
+async fn tick(proxy: Arc<Proxy>) {
+    let Some(canary) = proxy.canary.clone() else { return };
+    let mut ticks = tokio::time::interval(canary::TICK);
+    ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+    loop {
+        let now = ticks.tick().await;
+        if proxy.switch.get() == Mode::Canary {
+            canary.tick(now.into_std());
+        }
     }
 }

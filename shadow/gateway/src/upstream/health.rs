@@ -30,6 +30,12 @@ impl Streak {
         Self { healthy: true, against: 0 }
     }
 
+    /// An instance that was ejected: it has all its passes before it.
+    #[must_use]
+    pub const fn ejected() -> Self {
+        Self { healthy: false, against: 0 }
+    }
+
     /// Takes one check in; the new state when it turned.
     pub fn note(&mut self, passed: bool, config: &HealthConfig) -> Option<bool> {
         if passed == self.healthy {
@@ -61,10 +67,12 @@ pub async fn watch(side: Arc<Side>, instance: Arc<Instance>, config: HealthConfi
     loop {
         ticks.tick().await;
         let passed = passes(&pools, &side, &instance, &target, config.timeout).await;
+        if instance.take_ejection() {
+            streak = Streak::ejected();
+        }
         if let Some(healthy) = streak.note(passed, &config) {
             instance.set_healthy(healthy);
-            let fields = json!({"side": side.name, "instance": *instance.name, "healthy": healthy});
-            events.push("instance", &fields);
+            events.push("instance", &json!({"side": side.name, "instance": *instance.name, "healthy": healthy}));
         }
     }
 }
