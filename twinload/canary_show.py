@@ -11,7 +11,7 @@ from rich.live import Live
 from rich.markup import escape
 from rich.text import Text
 
-from analysis.canary_counts import Counts, quantile_ms
+from analysis.canary_counts import quantile_ms
 from shadow.gray.counts import CanaryStatus
 from shadow.gray.rollout import Decision, Rollout
 from twinload.canary_folder import PollLine
@@ -70,7 +70,7 @@ def status_lines(status: CanaryStatus, names: tuple[str, str]) -> Iterator[str]:
     every = status.all_routes
     for name, side in zip(names, (every.baseline, every.candidate), strict=True):
         good = f"{100 * (1 - side.failed.total / side.requests):.3f} %" if side.requests else "–"
-        p50, p99 = (_ms(quantile_ms(Counts(latency=side.latency), q)) for q in (0.5, 0.99))
+        p50, p99 = (_ms(quantile_ms(side, q)) for q in (0.5, 0.99))
         figures = f"{side.requests:>11,} {good:>9} {p50:>9} {p99:>9} {side.fell_back:>10,} {side.caller_failed:>15,}"
         yield f"{name:{width}}  {figures}"
     pairs = every.compared
