@@ -6,6 +6,7 @@
 //! retry            how many requests are asked twice     (atomic, no time)
 //! check            whether an answer is what it says     (pure)
 //! breaker          when all users come back              (pure, the time is given)
+//! windows slow     what the breaker sees                 (pure, the time is given)
 //! probe            copies that let them go again
 //! buckets counts   what the judge is given
 //! ```
@@ -18,6 +19,8 @@ pub mod counts;
 pub mod probe;
 pub mod retry;
 pub mod share;
+pub mod slow;
+pub mod windows;
 
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -33,13 +36,13 @@ use crate::metrics::{add, read};
 use crate::mirror::is_in_share;
 use crate::route::Template;
 use crate::upstream::{Instance, Side};
-use breaker::slow::Origin;
 use breaker::{Breaker, BreakerStatus, Change, State};
 use budget::{Recent, budget};
 use counts::{Arm, Counts, Fault};
 use probe::{Places, Probe};
 use retry::RetryBudget;
 use share::{place, places};
+use slow::Origin;
 
 /// Failures in a row that eject an instance.
 const EJECTED_AFTER: u32 = 5;

@@ -13,17 +13,14 @@
 //! their callers were answered by the baseline anyway. The time that it is open doubles with each opening; it begins
 //! anew when the breaker was closed for the longest such time.
 
-pub mod slow;
-pub mod windows;
-
 use std::time::Duration;
 
 use serde_json::{Value, json};
 
 use super::counts::{Arm, Fault};
+use super::slow::{Origin, Slow};
+use super::windows::{self, Tried, Windows, ratio};
 use crate::config::BreakerConfig;
-use slow::{Origin, Slow};
-use windows::{Tried, Windows, ratio};
 
 /// Where it stands.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

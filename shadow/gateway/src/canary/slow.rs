@@ -4,8 +4,8 @@
 
 use std::time::Duration;
 
+use super::buckets::{BUCKETS, bucket, quantile_us};
 use super::windows::LONGEST;
-use crate::canary::buckets::{BUCKETS, bucket, quantile_us};
 use crate::config::BreakerConfig;
 
 /// Windows in a row.

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use crate::canary::counts::{Arm, Fault};
+use super::counts::{Arm, Fault};
 
 /// Slots of the shortest window, beside the one that is not over.
 const PER_WINDOW: u32 = 4;
