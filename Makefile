@@ -67,6 +67,7 @@ bench: setup $(TARGET) $(SENDER)  ## The quick form of each benchmark in turn: p
 	$(PY) -m benchmarks.gateway --rounds 3 --window 1 --seconds 2
 	$(PY) -m benchmarks.truth_virtual --repetitions 20 --targets D/D/1 M/M/1 "fails above"
 	$(PY) -m benchmarks.truth
+	$(PY) -m benchmarks.stalls --only twinload wrk hey --run-s 6
 	$(PY) -m benchmarks.mutations --each 4 --pairs 5000 --judged 100000
 
 bench-engine: setup $(TARGET)  ## The engine against wrk, ab, FastHttpUser and others, under nine minutes
@@ -87,6 +88,8 @@ bench-long: setup $(TARGET) $(SENDER)  ## All benchmarks in full, four hours and
 	$(PY) -m benchmarks.truth_virtual --repetitions 2000 --time-limit 2400 --jobs 2 --seed 300000
 	$(PY) -m benchmarks.truth_virtual --stopping --repetitions 4000
 	$(PY) -m benchmarks.truth --long
+	$(PY) -m benchmarks.stalls
+	$(PY) -m benchmarks.identical --runs 20
 	$(PY) -m benchmarks.report --check
 	$(PY) -m benchmarks.mutations
 

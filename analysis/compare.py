@@ -16,11 +16,11 @@ from typing import Final, Literal
 
 from analysis.curve import BlockPoint, CurvePoint
 from analysis.findings import Findings
-from analysis.intervals import LEAST_FOR_T, Interval
+from analysis.intervals import Interval
 from analysis.likeness import Unlike, programs_changed, unlike
 from analysis.proof import mean_or_none
 from analysis.ratio import Bound
-from analysis.same_load import carries, common_pairs, cpu_s_per_1k
+from analysis.same_load import best_rate, carries, common_pairs, cpu_s_per_1k
 from analysis.summary_schema import Summary
 from analysis.trial_points import near_capacity
 from analysis.unpaired import ratio_of_estimates, unpaired_ratio
@@ -284,17 +284,13 @@ def _common_rates(base: Findings, new: Findings, endpoint: str) -> tuple[float, 
     ours, theirs = (_pairs_by_rate(findings, endpoint) for findings in (base, new))
     common = {rate: min(ours[rate], theirs[rate]) for rate in ours.keys() & theirs.keys()}
     if common:
-        return _best(common), _best(common)
-    return (_best(ours), _best(theirs)) if ours and theirs else None
+        return best_rate(common), best_rate(common)
+    return (best_rate(ours), best_rate(theirs)) if ours and theirs else None
 
 
 def _pairs_by_rate(findings: Findings, endpoint: str) -> dict[float, int]:
     one, two = (_carried(findings, twin, endpoint) for twin in findings.twins)
     return {rate: common_pairs(one[rate], two[rate]) for rate in one.keys() & two.keys()}
-
-
-def _best(pairs: Mapping[float, int]) -> float:
-    return max(pairs, key=lambda rate: (min(pairs[rate], LEAST_FOR_T), rate))
 
 
 def _carried(findings: Findings, twin: str, endpoint: str) -> Mapping[float, CurvePoint]:

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from analysis import setting
 from analysis.asked import asked_of
 from analysis.capacity import BlockCapacity, Capacity, block_capacities, capacity_of, capacity_ratio
+from analysis.cost_ratio import cost_ratio, is_waited_for
 from analysis.curve import Curve, curves_of
 from analysis.ratio import Ratios, ratios_of
 from analysis.run import RunData
@@ -95,15 +96,13 @@ def find(run: RunData) -> Findings:
         for endpoint in run.endpoints
     }
     blocks = block_capacities(run.trials, run.plan)
-    ratios = {
-        endpoint: ratios_of(
-            saturation[baseline, endpoint],
-            saturation[candidate, endpoint],
-            same[endpoint],
-            capacity_ratio(blocks, endpoint, run.plan),
-        )
-        for endpoint in run.endpoints
-    }
+    ratios = {}
+    for endpoint in run.endpoints:
+        at_saturation = saturation[baseline, endpoint], saturation[candidate, endpoint]
+        at = same[endpoint]
+        ratios[endpoint] = ratios_of(*at_saturation, at, capacity_ratio(blocks, endpoint, run.plan))
+        if at is not None and is_waited_for(run.plan):
+            ratios[endpoint] = replace(ratios[endpoint], cpu_s_per_1k=cost_ratio(at, run.plan))
     return Findings(
         run, baseline, candidate, curves, saturation, same, ratios,
         capacity={(twin, endpoint): capacity_of(blocks, twin, endpoint, run.plan) for twin, endpoint in curves},

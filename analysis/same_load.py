@@ -1,6 +1,8 @@
 """The same-load comparison: what both twins cost at the highest offered rate that both carry. Pure.
 
-Where some rates were driven in three pairs and others were not, it is the highest of those.
+Where some rates were driven in three pairs and others were not, it is the highest of those. A capacity search measures
+one stage at the same load in every pair, longer than its trials. Those are no help here, many as they are: a twin's
+cost per answer falls as its rate grows, and by how much is not known, so that each says what its own load costs.
 
 A twin carries a rate when its point there is valid, not past saturation, and achieved >= 97 % of it in good answers;
 in an open loop 99 % of the arrivals counted, less what the edges of the measured part may hide. Only planned rates are
@@ -9,8 +11,10 @@ compared: a live stage has none.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
+from analysis import figures
 from analysis.curve import BlockPoint, Curve, CurvePoint
 from analysis.intervals import LEAST_FOR_T, Interval, mean_interval
 from analysis.proof import mean_or_none
@@ -61,8 +65,17 @@ def same_load(baseline: Curve, candidate: Curve, baseline_memory: Memory, candid
     common = ours.keys() & theirs.keys()
     if not common:
         return None
-    rate = max(common, key=lambda at: (min(common_pairs(ours[at], theirs[at]), LEAST_FOR_T), at))
+    rate = best_rate({at: common_pairs(ours[at], theirs[at]) for at in common})
     return SameLoad(rate, _at_load(ours[rate], baseline_memory), _at_load(theirs[rate], candidate_memory))
+
+
+def best_rate(pairs: Mapping[float, int]) -> float:
+    """Return the rate to compare at, of at least one: the highest with three pairs, else the highest with the most.
+
+    Args:
+        pairs: by rate in how many pairs both twins have it.
+    """
+    return max(pairs, key=lambda rate: (min(pairs[rate], LEAST_FOR_T), rate))
 
 
 def common_pairs(one: CurvePoint, two: CurvePoint) -> int:
@@ -80,9 +93,7 @@ def carries(point: CurvePoint) -> bool:
 
 def cpu_s_per_1k(block: BlockPoint) -> float | None:
     """Return the CPU seconds that a twin spent on 1,000 answers in one stage, None when either is unknown."""
-    if block.target_cores is None or not block.answered_rps:
-        return None
-    return 1000 * block.target_cores / block.answered_rps
+    return figures.cpu_s_per_1k(block.target_cores, block.answered_rps)
 
 
 def _at_load(point: CurvePoint, memory: Memory) -> TwinAtLoad:

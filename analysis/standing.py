@@ -3,8 +3,8 @@
     trials -> ratio of capacities ----.
     stages -> ratio of CPU a request --+-> standing -> the search goes on or ends
 
-CPU-seconds per 1,000 answers are compared at the same load: at the highest rate that both twins were driven at in three
-pairs, else at the one with the most pairs.
+CPU-seconds per 1,000 answers are compared as the report does, at the same load: at the highest rate that both twins
+carried in three pairs, else at the one with the most pairs.
 """
 
 from __future__ import annotations
@@ -16,7 +16,9 @@ from dataclasses import dataclass
 from analysis.capacity import block_capacities, capacity_ratio
 from analysis.figures import StageFigures
 from analysis.intervals import LEAST_FOR_T, Interval
+from analysis.same_load import best_rate
 from analysis.stopping import is_narrow, sequential_interval
+from analysis.validity import carried, past_saturation
 from records.plan import Plan
 from records.stage import StageLine
 from swarm.capacity_pairs import Standing
@@ -35,11 +37,17 @@ class LoadCost:
 
 
 def load_costs(line: StageLine, figures: StageFigures) -> tuple[LoadCost, ...]:
-    """Return what a judged stage of the curve cost; () where it is invalid, has no rate, or its CPU is not known."""
-    stage, cores = line.stage, figures.target_cores
-    if stage.kind != "measure" or not line.valid or stage.rate_rps is None or not cores or not figures.answered_rps:
+    """Return what a judged stage of the curve cost.
+
+    () where it is invalid, has no rate, was not carried, or its CPU is not known.
+    """
+    stage, cost = line.stage, figures.cpu_s_per_1k
+    if stage.kind != "measure" or not line.valid or stage.rate_rps is None or not cost:
         return ()
-    cost = 1000 * cores / figures.answered_rps
+    offered_rps = stage.rate_rps if figures.offered_rps is None else figures.offered_rps
+    is_carried = carried(figures.achieved_rps, offered_rps, stage.loop, edge_rps=figures.edge_rps)
+    if not is_carried or past_saturation(line, figures):
+        return ()
     return (LoadCost(stage.twin, stage.endpoint, stage.pair, stage.rate_rps, cost),)
 
 
@@ -73,14 +81,14 @@ def _asked(trials: Sequence[Trial], costs: Sequence[LoadCost], plan: Plan) -> It
     blocks = block_capacities(trials, plan)
     for endpoint in dict.fromkeys(block.endpoint for block in blocks):
         pairs = len({block.pair for block in blocks if block.endpoint == endpoint})
-        if "capacity" in plan.search.asked:
+        if "capacity" in plan.verdict.ask:
             ratio = capacity_ratio(blocks, endpoint, plan)
             interval = None if ratio is None else ratio.interval
             yield _Asked(
                 f"{endpoint} capacity", interval, ratio is not None and ratio.narrow,
                 is_due=ratio is not None or pairs < LEAST_FOR_T,
             )  # fmt: skip
-        if "cpu_s_per_1k" in plan.search.asked:
+        if "cpu_s_per_1k" in plan.verdict.ask:
             logs = cost_logs(costs, endpoint, plan)
             width_log = math.log1p(plan.search.ratio_width)
             yield _Asked(
@@ -99,10 +107,10 @@ def cost_logs(costs: Sequence[LoadCost], endpoint: str, plan: Plan) -> list[floa
         rate_rps: [both for _, both in sorted(pairs.items()) if len(both) == len(plan.twins)]
         for rate_rps, pairs in by_rate.items()
     }
-    best = max(whole, key=lambda rate_rps: (min(len(whole[rate_rps]), LEAST_FOR_T), rate_rps), default=None)
-    if best is None:
+    counts = {rate_rps: len(pairs) for rate_rps, pairs in whole.items() if pairs}
+    if not counts:
         return []
-    return [math.log(both[plan.candidate] / both[plan.baseline]) for both in whole[best]]
+    return [math.log(both[plan.candidate] / both[plan.baseline]) for both in whole[best_rate(counts)]]
 
 
 def _exp(found: Interval | None) -> Interval | None:

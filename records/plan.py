@@ -165,22 +165,23 @@ class SearchPlan(Section):
     """`[search]`: how often, in which order, for how long. Blocks that do not fit the time are left out, and said.
 
     mode: curve (`pairs` pairs of blocks through all stages) or capacity (the stages once, then the capacity under the
-    SLO is searched in pair after pair, until the 95 % intervals of the ratios in `asked` are within `ratio_width` or
-    the time is up). curve_fractions: a probed plan's stages in that mode. capacity_width: how far apart, relatively, a
-    block's bounds may be in the end. most_excess: what one trial counts at most, as a multiple of the SLO's limit: an
-    overload of any size is one bad trial. trial_s: the measured part of a trial, longer where fewer than 1,000 requests
-    would fit.
+    SLO is searched in pair after pair, until the 95 % intervals of the capacity's and the CPU's ratio, as far as
+    `verdict.ask` has them, are within `ratio_width` or the time is up). curve_fractions: a probed plan's stages in that
+    mode. capacity_width: how far apart, relatively, a block's bounds may be in the end. most_excess: what one trial
+    counts at most, as a multiple of the SLO's limit: an overload of any size is one bad trial. trial_s: the measured
+    part of a trial, longer where fewer than 1,000 requests would fit. same_load_s: the measured part of the stage at
+    the same load, where CPU is asked for.
     """
 
     mode: Literal["curve", "capacity"] = "curve"
     pairs: int = Field(default=2, ge=1, le=1_000)
     seed: int = Field(default=1, ge=0)
     curve_fractions: list[Annotated[float, Field(gt=0, le=4)]] = Field(default=[0.25, 0.5, 0.8, 1.1], min_length=1)
-    asked: list[Literal["capacity", "cpu_s_per_1k"]] = Field(default=["capacity", "cpu_s_per_1k"], min_length=1)
     capacity_width: float = Field(default=0.02, ge=0.001, le=0.2)
     most_excess: float = Field(default=2.9, ge=1.5, lt=3)
     ratio_width: float = Field(default=0.05, gt=0, le=1)
     trial_s: int = Field(default=2, ge=1, le=600)
+    same_load_s: int = Field(default=6, ge=1, le=600)
     time_limit_s: float = Field(default=360.0, gt=0)
 
 
@@ -221,7 +222,8 @@ class VerdictPlan(Section):
     """`[verdict]`: which ratios candidate ÷ baseline of each hot endpoint decide, and how bad they may be.
 
     limit: the worst allowed ratio of a figure, left out: 1, no worse than the baseline. Of capacity and saturation more
-    is better, of the others less. Where no capacity was searched the saturation throughput stands for it.
+    is better, of the others less. Where no capacity was searched the saturation throughput stands for it. A search goes
+    on until the ratios of capacity and cpu_s_per_1k that are asked for are narrow.
     """
 
     ask: list[Judged] = Field(default=["capacity", "cpu_s_per_1k"], min_length=1)

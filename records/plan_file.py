@@ -23,6 +23,7 @@ from records.plan_secrets import MASK, masked_setting, may_hide
 
 PREFIX = "TWINLOAD_"
 SETS_VARIABLE = "TWINLOAD_SETS"  # a JSON list of KEY=VALUE: how a campaign hands its --set to its generator
+_RETIRED = {"search.asked": "is verdict.ask now, which says both what decides and what a search goes on for"}
 _SET = ("--set", "--se", "--s")  # argparse takes an option by its beginning too
 
 
@@ -114,10 +115,11 @@ def _fault(fault: SectionFault) -> Fault:
     parts = [str(part) for part in fault.place]
     shown = "" if isinstance(fault.value, dict | list) or fault.kind == "missing" else repr(fault.value)
     message = {"extra_forbidden": "is no key of a plan; see twinload.toml for all keys", "missing": "is required"}
+    path = ".".join(parts)
     return Fault(
-        ".".join(parts) or "plan",
+        path or "plan",
         MASK if shown and may_hide(parts, str(fault.value)) else shown,
-        message.get(fault.kind, fault.message.removeprefix("Value error, ")),
+        _RETIRED.get(path) or message.get(fault.kind, fault.message.removeprefix("Value error, ")),
     )
 
 

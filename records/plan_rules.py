@@ -17,6 +17,8 @@ from records.plan_shadow_rules import faults_of_shadow
 from records.plan_store import PLACE
 from records.plan_types import COLUMN, REQUEST_ID, is_loopback
 
+NARROWED: Final = ("capacity", "cpu_s_per_1k")
+"""The ratios that a capacity search goes on for, as far as `verdict.ask` has them."""
 GENERATED_COLUMNS = ("user_id", "name", "locale", "tier", "activity", "first_seen_ms", "until_ms", "entries")
 
 
@@ -248,6 +250,12 @@ def _cost(plan: Plan) -> Iterator[Fault]:
         yield Fault("cost.fleet_rate_rps.mix", "", "the mix holds the other entries' requests: give it alone, or them")
 
 
+def _asked(plan: Plan) -> Iterator[Fault]:
+    if plan.search.mode == "capacity" and not set(plan.verdict.ask) & set(NARROWED):
+        remedy = f'a search goes on for {" and ".join(NARROWED)}: add one of them, or use search.mode = "curve"'
+        yield Fault("verdict.ask", ", ".join(plan.verdict.ask), remedy)
+
+
 def planned_rates(stages: StagesPlan, swarm: SwarmPlan) -> tuple[tuple[str, float, int | None, int], ...]:
     """Return (name, rate_rps, users, warmup_s) of the stages a plan fixes; () where rates are found or set live."""
     if stages.kind == "ramp" and stages.from_rps and stages.to_rps and stages.steps:
@@ -305,6 +313,7 @@ _RULES: Final[tuple[tuple[Callable[[Plan], Iterator[Fault]], tuple[str, ...]], .
         ("stages.*", "stages.list.*.users", "stages.list.*.warmup_s", "swarm.sender", "swarm.processes", "engine.*"),
     ),
     (_cost, ("workload.*.name", "workload.*.hot", "stages.mix", "cost.fleet_rate_rps.*")),
+    (_asked, ("search.mode", "verdict.*")),
     (_cores, ()),
     (_alike, ("twins.*.start", "twins.*.cpu_set.*", "twins.*.cpus", "twins.*.memory")),
     (faults_of_compose, ("twins.*.start", "twins.*.*", "twins.*.instances.*.*", "compose.*", "store.*")),

@@ -3,6 +3,10 @@
     pair 0: every twin, every endpoint: the planned stages (the curve), then a search from the rough limit
     pair 1, 2, …: one stage at the same load for both twins, and a search from where those before it ended
 
+Where probes were driven, the same load is set by the smaller of both rough limits, before anything else, so that the
+first pair's curve has its stage too. It is measured for longer than a trial: a twin's cost per answer falls as its rate
+grows, so trials at other loads say nothing of it, and a lower load tells less in the same time.
+
 A block's trials come in ladders, a sweep each (`swarm.search`): the first ladder of a twin is wide, later ones are as
 wide as its blocks differed. The order within pairs is drawn by seed: of pairs 0 and 1 one begins with each twin, and so
 on, so that it is balanced wherever the pairs end.
@@ -27,7 +31,18 @@ from dataclasses import dataclass, field, replace
 from records.plan import Plan
 from records.stage import Stage, StageLine
 from swarm.search import Bounds, Goal, Search, relevant_bounds
-from swarm.stages import OVERHEAD_S, REST_S, Place, rest_stage, sweep_stages, trial_seconds, trial_stages
+from swarm.stages import (
+    OVERHEAD_S,
+    REST_S,
+    SAME_LOAD,
+    Place,
+    rest_stage,
+    same_load_seconds,
+    same_load_stage,
+    sweep_stages,
+    trial_seconds,
+    trial_stages,
+)
 from swarm.trials import Counts, Trial, evidence_of
 
 START_OF_LIMIT = 0.95
@@ -38,8 +53,10 @@ SECOND_STEPS = 2
 """How many steps apart the loads of a twin's second block are: how much its blocks differ is not known yet."""
 MOST_STEPS = 12
 """So many steps apart are the loads of a later ladder at most, however much the blocks differed."""
+SAME_LOAD_OF_ROUGH = 0.7
+"""The load at which both twins are compared, of the smaller rough limit: both carry it, neither is nearly idle."""
 SAME_LOAD_OF_LEAST = 0.8
-"""The load at which later pairs compare both twins: the largest planned one within this share of the smaller bound."""
+"""Without rough limits: the largest planned load within this share of the smaller bound of the first pair."""
 LEAST_PAIRS = 3
 """So many are shared the time for, as an interval takes."""
 MOST_DRIVEN = 2
@@ -135,10 +152,8 @@ class CapacityPairs:
 
     def _ahead_s(self, place: Place) -> float:
         """Return how long the stages ahead of a block's first ladder take."""
-        planned = sweep_stages(self.plan, place, 0, self._limit(place))
-        if place.pair:  # one of them, of a length that all have
-            planned = self._same_load(planned) if self._is_found else planned[:1]
-        return sum(stage.length_s for stage in planned) + (0 if place.pair else drain_s(self.plan))
+        ahead_s = sum(stage.length_s for stage in self._stages(place))
+        return ahead_s + (0 if place.pair else drain_s(self.plan))
 
     @property
     def _is_found(self) -> bool:
@@ -164,20 +179,33 @@ class CapacityPairs:
         return self.limits_rps.get(place.endpoint)
 
     def _planned(self, place: Place) -> tuple[Stage, ...]:
-        stages = sweep_stages(self.plan, place, 0, self._limit(place))
-        if place.pair:
-            stages = self._same_load(stages)
-        return tuple(replace(stage, id=next(self.ids)) for stage in stages)
+        return tuple(replace(stage, id=next(self.ids)) for stage in self._stages(place))
 
-    def _same_load(self, stages: tuple[Stage, ...]) -> tuple[Stage, ...]:
-        """Return the stage at which later pairs compare both twins at the same load; () when no rate is planned."""
+    def _stages(self, place: Place) -> tuple[Stage, ...]:
+        """Return the stages ahead of a block's first ladder, without ids."""
+        same_rps = self._same_rps(place)
+        if not place.pair:
+            return sweep_stages(self.plan, place, 0, self._limit(place), same_rps)
+        if same_rps is not None:
+            return (same_load_stage(self.plan, place, same_rps),)
+        return self._planned_same_load(sweep_stages(self.plan, place, 0, self._limit(place)))
+
+    def _same_rps(self, place: Place) -> float | None:
+        """Return the load at which both twins are compared; None where a twin's rough limit is not known."""
+        limits = [self.own_rps.get((twin, place.endpoint), 0.0) for twin in self.twins]
+        return round(SAME_LOAD_OF_ROUGH * min(limits), 2) or None
+
+    def _planned_same_load(self, stages: tuple[Stage, ...]) -> tuple[Stage, ...]:
+        """Return the planned stage at which later pairs compare both twins; () when no rate is planned."""
         rated = [stage for stage in stages if stage.rate_rps is not None]
         if not rated:
             return ()
-        firsts = [self._found[twin, rated[0].endpoint][0] for twin in self.twins]
-        least = min(first.lower_rps or 0.0 for first in firsts)
-        fitting = [s for s in rated if _rate(s) <= SAME_LOAD_OF_LEAST * least]
-        return (max(fitting, key=_rate) if fitting else min(rated, key=_rate),)
+        chosen = rated[0]  # until the first pair is over: all are of the same length
+        if self._is_found:
+            least = min(self._found[twin, chosen.endpoint][0].lower_rps or 0.0 for twin in self.twins)
+            fitting = [s for s in rated if _rate(s) <= SAME_LOAD_OF_LEAST * least]
+            chosen = max(fitting, key=_rate) if fitting else min(rated, key=_rate)
+        return (replace(chosen, measure_s=max(chosen.measure_s, same_load_seconds(self.plan))),)
 
     def _search(
         self, place: Place, ahead: tuple[Stage, ...], keep: Keep
@@ -188,7 +216,7 @@ class CapacityPairs:
         first pair where nothing is kept. A stage at the same load that was invalid is driven once more: without it the
         pair would be lost to the comparison there.
         """
-        plan, search, again = self.plan, self._begin(place), bool(place.pair)
+        plan, search, again = self.plan, self._begin(place), True
         mine: list[Trial] = []
         evidence = evidence_of(mine, plan.slo)
         while len(mine) < MOST_DRIVEN * search.goal.most_trials:
@@ -211,8 +239,9 @@ class CapacityPairs:
         self.tell(*_ended(place, bounds, len(mine)))
 
     def _repeated(self, lines: Sequence[StageLine]) -> tuple[Stage, ...]:
-        """Return the planned stages of a sweep that were invalid, to be driven once more."""
-        bad = [line.stage for line in lines if line.stage.kind == "measure" and line.valid is False]
+        """Return the stage at the same load, to be driven once more, where it was invalid."""
+        measured = [line for line in lines if line.stage.kind == "measure" and line.valid is False]
+        bad = [line.stage for line in measured if line.stage.pair or line.stage.name == SAME_LOAD]
         return tuple(replace(stage, id=next(self.ids)) for stage in bad)
 
     def _begin(self, place: Place) -> Search:

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import itertools
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 from records.plan import Plan
@@ -25,6 +25,10 @@ LEAST_REQUESTS = 1_000
 """Of a trial: a p99 has ten requests beyond it then."""
 LONGEST_TRIAL_S = 10
 _LEAST_WITHOUT_RESTS = 4
+SAME_LOAD = "same-load"
+"""The name of a search's stage at which both twins are compared."""
+SAME_LOAD_APART = 0.2
+"""A stage of a curve that is so near the one at the same load, relatively, makes way for it."""
 REST_S = 1
 """Between trials of a sweep nothing is sent for so long; what waits for a connection is dropped after a warm-up."""
 
@@ -65,7 +69,9 @@ def probe_stage(plan: Plan, place: Place, stage_id: int) -> Stage:
     )  # fmt: skip
 
 
-def sweep_stages(plan: Plan, place: Place, first_id: int, limit_rps: float | None = None) -> tuple[Stage, ...]:
+def sweep_stages(
+    plan: Plan, place: Place, first_id: int, limit_rps: float | None = None, same_rps: float | None = None
+) -> tuple[Stage, ...]:
     """Return the stages of one sweep, back to back.
 
     Args:
@@ -73,10 +79,34 @@ def sweep_stages(plan: Plan, place: Place, first_id: int, limit_rps: float | Non
         place: twin, endpoint, pair and block of the sweep.
         first_id: id of the first stage; the others follow.
         limit_rps: the rough limit that the fractions refer to, > 0.
+        same_rps: a load at which twins are compared gets a stage of its own, in place of what is planned nearby.
     Raises: ValueError when kind is "probe" and there is no limit.
     """
+    steps = tuple(_steps(plan, limit_rps))
+    if same_rps is not None:
+        far = [step for step in steps if abs((step.rate_rps or 0.0) / same_rps - 1) > SAME_LOAD_APART]
+        steps = tuple(sorted((*far, _same_load_step(plan, same_rps)), key=lambda step: step.rate_rps or 0.0))
+    return _stages(plan, place, first_id, steps)
+
+
+def same_load_stage(plan: Plan, place: Place, rate_rps: float) -> Stage:
+    """Return the stage at which both twins of a pair are compared, without an id."""
+    return _stages(plan, place, 0, [_same_load_step(plan, rate_rps)])[0]
+
+
+def same_load_seconds(plan: Plan) -> int:
+    """Return how long a search measures at the same load: for long where CPU is asked for, else as other stages."""
+    asks = "cpu_s_per_1k" in plan.verdict.ask
+    return max(plan.search.same_load_s, plan.stages.measure_s) if asks else plan.stages.measure_s
+
+
+def _same_load_step(plan: Plan, rate_rps: float) -> _Step:
+    return _Step(SAME_LOAD, rate_rps, None, plan.stages.warmup_s, same_load_seconds(plan))
+
+
+def _stages(plan: Plan, place: Place, first_id: int, steps: Iterable[_Step]) -> tuple[Stage, ...]:
     before_rps, stages = 0.0, []
-    for stage_id, step in enumerate(_steps(plan, limit_rps), start=first_id):
+    for stage_id, step in enumerate(steps, start=first_id):
         ramp_s = 0.0 if step.rate_rps is None else ramp_seconds(before_rps, step.rate_rps, plan.swarm)
         stages.append(
             Stage(

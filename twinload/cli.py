@@ -27,6 +27,7 @@ _EXAMPLES = """\
 examples:
   twinload run                              the whole job with ./twinload.toml, report in runs/latest/report/
   twinload run --quick                      the same in about a minute, for a first look
+  twinload run --thorough                   ratios to 2 %: takes up to half an hour for each endpoint
   twinload run --set stages.kind=steps --set stages.rates_rps=[200,400,800]
   twinload init mine && twinload check --plan mine/twinload.toml
   twinload shadow run --pairs 3000          live traffic through the gateway, both twins compared
@@ -97,7 +98,9 @@ def parser() -> argparse.ArgumentParser:
     compose.add_argument("--out", metavar="FILE", help="where to, - for stdout (default: the plan's compose.file)")
     verb("gate", "compare every answer of both twins; 0 when none differs", "gate_command:gate")
     run = verb("run", "the whole job: gate, load, report", "run_command:run")
-    run.add_argument("--quick", action="store_true", help="one pair, short stages: a first look, no interval")
+    length = run.add_mutually_exclusive_group()
+    length.add_argument("--quick", action="store_true", help="one pair, short stages: a first look, no interval")
+    length.add_argument("--thorough", action="store_true", help="ratios to 2 %%, within half an hour for each endpoint")
     run.add_argument("--no-gate", action="store_true", help="load without comparing first; every report says so")
     run.add_argument("--check", action="store_true", help="exit code 1 unless all that was asked of the run holds")
     run.add_argument("--resume", metavar="RUN", help="go on with a run that was killed or interrupted")

@@ -39,16 +39,13 @@ from twinload.generator import Generator
 from twinload.hooks import Hooks
 from twinload.pool_step import ensure_pool, pool_facts
 from twinload.preflight import raise_descriptors
+from twinload.presets import QUICK, thorough
 from twinload.progress import Progress
 from twinload.report_command import finish_report
 from twinload.resume import CutShort, read_cut_short, refuse_unlike_parts, reopen
 from twinload.signals import orderly_end
 from userpool import Pool
 
-_QUICK = (
-    'search.mode="curve"', "search.pairs=1", "search.time_limit_s=60.0", "stages.fractions=[0.2, 0.5, 0.8, 1.2]",
-    "stages.probe_s=2",
-)  # fmt: skip
 COMPARED = "compare"  # folder in a run's folder
 GENERATOR, HOST = "generator", "host"
 
@@ -76,13 +73,13 @@ class _Job:
 
 def run(context: Context, options: argparse.Namespace) -> int:
     """Do the whole job; 0 when it was done, whatever the figures say, unless `--check` asks."""
-    quick = _QUICK if options.quick else ()
     cut_short = None if options.resume is None else read_cut_short(Path(options.resume).resolve())
-    plan = context.fitting_plan(*quick)
+    preset = QUICK if options.quick else thorough(context.fitting_plan()) if options.thorough else ()
+    plan = context.fitting_plan(*preset)
     _check_runs(context.runs)
     raise_descriptors()
     pool = ensure_pool(plan, context.root, context.talk.say)
-    job = _Job(context, plan, (*quick, *context.sets), options.no_gate or _went_without(cut_short), cut_short)
+    job = _Job(context, plan, (*preset, *context.sets), options.no_gate or _went_without(cut_short), cut_short)
     if cut_short is not None:
         refuse_unlike_parts(cut_short, _manifest(job, "now", pool, None, (), Clock.now()), options.anyway)
     earlier = None if options.baseline is None else Path(options.baseline).resolve()

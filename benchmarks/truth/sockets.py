@@ -175,4 +175,6 @@ seed = {setup.seed}
 trial_s = {setup.trial_s}
 ratio_width = {setup.ratio_width}
 time_limit_s = {float(setup.time_limit_s)}
+[verdict]
+ask = ["capacity"]
 """

@@ -47,7 +47,8 @@ def make_plan(limit_ms: float, *, seed: int, time_limit_s: float, ratio_width: f
         "stages": {"kind": "probe", "fractions": [0.2, 0.5, 0.8], "warmup_s": 1, "measure_s": 2},
         "slo": {"p99_ms": limit_ms},
         "search": {"mode": "capacity", "seed": seed, "time_limit_s": time_limit_s, "ratio_width": ratio_width,
-                   "trial_s": trial_s, "asked": ["capacity"]},
+                   "trial_s": trial_s},
+        "verdict": {"ask": ["capacity"]},
     }  # fmt: skip
     return Plan.model_validate(tree)
 

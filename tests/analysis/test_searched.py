@@ -1,12 +1,13 @@
 """A run that searched the capacity of M/M/1 targets, from folder to summary: the truth is known.
 
 With 500 and 1,000 a second and a p99 within 40 ms it is µ − ln 100 / 0.04 s: 384.9 and 884.9, and 2.299 times as much.
-The seed is fixed; that intervals cover the truth in 95 % of the runs is the truth test's, here they cover in this one.
+That intervals cover the truth in 95 of 100 runs is the truth test's; here they do in most of a few.
 """
 
 from __future__ import annotations
 
 import json
+from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
 from xml.etree import ElementTree as ET
@@ -26,19 +27,35 @@ from records.run_folder import seal
 FindSearched = Callable[..., Findings]
 
 
-def test_the_summary_has_both_capacities_and_their_ratio_around_the_truth(find_searched: FindSearched) -> None:
+SEEDS = range(1, 9)
+MOST = 6  # of eight: with a coverage of 95 % five or fewer hold the truth once in 170 times
+
+
+def test_the_summary_has_both_capacities_with_what_they_stand_on(find_searched: FindSearched) -> None:
     summary = summarise(find_searched())
     for twin, truth in (("go", 384.9), ("rust", 884.9)):
         found = summary.twins[twin]["balance"].capacity_rps
         assert found is not None
-        assert found.lo <= truth <= found.hi
+        assert found.value == pytest.approx(truth, rel=0.2)
+        assert found.lo < found.value < found.hi
         assert (found.at_least, found.interval) == (False, "t95")
         assert found.blocks == summary.run.pairs_measured >= 3
-    ratio = summary.ratios["balance"].capacity
-    assert ratio is not None
-    assert ratio.lo is not None
-    assert ratio.hi is not None
-    assert ratio.lo <= 884.9 / 384.9 <= ratio.hi
+
+
+def test_the_truth_lies_in_most_intervals_of_both_capacities_and_of_their_ratio(find_searched: FindSearched) -> None:
+    held: Counter[str] = Counter()
+    for seed in SEEDS:
+        findings = find_searched(seed=seed)
+        for twin, truth in (("go", 384.9), ("rust", 884.9)):
+            found = findings.capacity[twin, "balance"]
+            assert found is not None
+            held[twin] += found.interval.lo <= truth <= found.interval.hi
+        ratio = findings.ratios["balance"].capacity
+        assert ratio is not None
+        assert ratio.lo is not None
+        assert ratio.hi is not None
+        held["ratio"] += ratio.lo <= 884.9 / 384.9 <= ratio.hi
+    assert min(held["go"], held["rust"], held["ratio"]) >= MOST, f"of seeds {SEEDS}: {held}"
 
 
 def test_cpu_and_memory_are_compared_where_every_pair_was_driven(find_searched: FindSearched) -> None:
@@ -47,7 +64,8 @@ def test_cpu_and_memory_are_compared_where_every_pair_was_driven(find_searched: 
     assert ratio.cpu_s_per_1k is not None
     assert same is not None
     assert (ratio.cpu_s_per_1k.value, ratio.cpu_s_per_1k.pairs) == (pytest.approx(0.5), summary.run.pairs_measured)
-    assert same.rate_rps <= 0.8 * 409  # higher rates of the curve were carried in the first pair alone
+    assert same.rate_rps == pytest.approx(0.7 * 500, rel=0.1)  # higher rates were carried in the first pair alone
+    assert "widened for the stop" in ratio.cpu_s_per_1k.note
 
 
 def test_saturation_comes_from_the_blocks_that_were_driven_there(find_searched: FindSearched) -> None:

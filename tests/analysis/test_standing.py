@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 
 import pytest
 
-from analysis.standing import LoadCost, cost_logs, standing
+from analysis.figures import StageFigures
+from analysis.standing import LoadCost, cost_logs, load_costs, standing
 from benchmarks.truth.virtual import make_plan
 from records.stage import Stage, StageLine
 from swarm.capacity_pairs import Standing
@@ -14,7 +16,7 @@ from swarm.trials import Counts, Trial
 
 CAPACITY = make_plan(20.0, seed=1, time_limit_s=360, ratio_width=0.05)
 BOTH = CAPACITY.model_copy(
-    update={"search": CAPACITY.search.model_copy(update={"asked": ["capacity", "cpu_s_per_1k"]})}
+    update={"verdict": CAPACITY.verdict.model_copy(update={"ask": ["capacity", "cpu_s_per_1k"]})}
 )
 
 
@@ -71,3 +73,20 @@ def test_costs_are_compared_at_the_highest_rate_that_three_pairs_have() -> None:
     assert cost_logs([*many[:2], *once], "known", BOTH) == pytest.approx([math.log(0.9)])
     assert cost_logs(many[:3], "known", BOTH) == pytest.approx([math.log(0.5)])  # the second pair has one twin alone
     assert cost_logs([], "known", BOTH) == []
+
+
+def measured(figures: StageFigures, *, valid: bool = True, kind: str = "measure") -> tuple[LoadCost, ...]:
+    stage = Stage(1, "same-load", kind, "baseline", "known", 2, 4, 250.0, 1, 6, loop="open")  # type: ignore[arg-type]
+    return load_costs(StageLine(0, "", stage, "x", 1, 100, 1500.0, 1500, 1500, valid=valid), figures)
+
+
+def test_a_stage_costs_its_cpu_by_its_answers_where_both_are_known_and_it_was_carried() -> None:
+    figures = StageFigures(250.0, 250.0, 20.0, 50.0, 0.5, 50.0, 0.0, (), (), offered_rps=250.0)
+    assert measured(figures) == (LoadCost("baseline", "known", 2, 250.0, 2.0),)  # 0.5 s for 250 answers
+    assert measured(figures, valid=False) == ()
+    assert measured(figures, kind="trial") == ()
+    assert measured(replace(figures, target_cores=None)) == ()
+    assert measured(replace(figures, target_cores=0.0)) == ()
+    assert measured(replace(figures, achieved_rps=240.0, answered_rps=240.0)) == ()  # 4 % were not answered
+    at_limit = replace(figures, target_percent=99.0, answered_rps=247.0, achieved_rps=247.0, edge_rps=3.0)
+    assert measured(at_limit) == ()  # past saturation there is no allowance for edges

@@ -197,6 +197,23 @@ def test_waiting_for_a_connection_of_an_idle_twin_blames_the_connections() -> No
     assert judge(nobody, short)[0].startswith("the generator was the limit: answered 500 of 1005")
 
 
+def test_a_short_trial_of_a_twin_that_is_slow_itself_blames_neither_connections_nor_generator() -> None:
+    short = replace(SENT, answered_rps=500.0, achieved_rps=500.0)
+    for waiting in (0, 900):
+        waited = replace(OPEN, proof=replace(PROOF, backlog_max=waiting), dropped=40)
+        assert judge(waited, short)
+        assert judge(waited, short, is_slow_itself=True) == ()
+        assert judge(waited, replace(short, target_percent=None), is_slow_itself=True) == ()
+
+
+def test_a_twin_that_is_slow_itself_excuses_no_generator_that_sent_late_or_was_busy() -> None:
+    short = replace(SENT, answered_rps=500.0, achieved_rps=500.0)
+    late = replace(OPEN, proof=replace(PROOF, lag_p99_us=9_000.0))
+    assert "sent late" in judge(late, short, is_slow_itself=True)[0]
+    busy = replace(short, generator_cores_busy_percent=97.0)
+    assert "its cores were 97 % busy" in judge(OPEN, busy, is_slow_itself=True)[0]
+
+
 def test_drops_are_a_reason_while_the_twin_idles_and_none_at_its_limit() -> None:
     dropped = replace(OPEN, dropped=3)
     assert "dropped 3 arrivals of 1005 a second offered while the twin's CPU stood at 60 %" in judge(dropped, SENT)[0]

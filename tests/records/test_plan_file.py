@@ -91,6 +91,12 @@ def test_sizes_are_read_with_their_units(text: str, size: int) -> None:
     assert parse_bytes(text) == size
 
 
+def test_a_key_that_moved_says_where_it_is_now(tmp_path: Path) -> None:
+    faults = faults_of(tmp_path, SHIPPED.read_text(encoding="utf-8"), sets=('search.asked=["capacity"]',))
+    assert len(faults) == 1
+    assert faults[0].startswith("search.asked: is verdict.ask now")
+
+
 @pytest.mark.parametrize("text", ["1GB", "GiB", "-1MiB", ""])
 def test_a_size_without_a_known_unit_is_refused(text: str) -> None:
     with pytest.raises(ValueError, match="512MiB"):

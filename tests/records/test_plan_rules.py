@@ -162,3 +162,14 @@ def test_a_fleet_is_sized_for_what_is_swept_and_never_twice() -> None:
     assert "the mix holds the other entries' requests" in fault_texts(changed)
     changed["cost"]["fleet_rate_rps"] = {"mix": 100.0}
     assert check_plan(changed, "plan").cost.fleet_rate_rps == {"mix": 100.0}
+
+
+def test_a_search_that_is_asked_for_nothing_it_goes_on_for_is_a_fault() -> None:
+    changed = tree()
+    changed["verdict"] = {"ask": ["p99", "memory"]}
+    assert "verdict.ask = p99, memory: a search goes on for capacity and cpu_s_per_1k" in fault_texts(changed)
+    changed["search"]["mode"] = "curve"
+    assert check_plan(changed, "plan").verdict.ask == ["p99", "memory"]
+    changed["search"]["mode"] = "capacity"
+    changed["verdict"] = {"ask": ["p99", "cpu_s_per_1k"]}
+    assert check_plan(changed, "plan").search.mode == "capacity"

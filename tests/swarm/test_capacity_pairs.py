@@ -10,6 +10,7 @@ import pytest
 
 from benchmarks.truth.targets import Target, exponential, fixed
 from benchmarks.truth.virtual import VirtualDriver, make_plan
+from records.plan import Plan
 from records.stage import Stage, StageLine
 from swarm.capacity_pairs import Standing, pair_order
 from swarm.schedule import Answers, Scope, campaign
@@ -42,14 +43,55 @@ def test_the_planned_stages_come_once_and_later_pairs_have_one_at_the_same_load_
     driven: tuple[Noting, list[tuple[Stage, ...]]],
 ) -> None:
     planned = [s for (s,) in driven[1] if s.kind == "measure"]
-    assert [s.name for s in planned if s.pair == 0] == ["at-0.25", "at-0.5", "at-0.8", "at-1.1"] * 2
-    later = {(s.pair, s.twin): s.rate_rps for s in planned if s.pair}
-    assert len(later) == 4
-    # 0.25 and 0.5 of about 1,600 are 400 and 800; at most 0.8 of the smaller lower bound, about 1,000, may be asked
-    assert len(set(later.values())) == 1
-    assert next(iter(later.values())) == pytest.approx(400, rel=0.1) or next(iter(later.values())) == pytest.approx(
-        800, rel=0.1
-    )
+    # 0.7 of the smaller rough limit, about 1,000: 0.5 of the larger one, 1,600, is within 20 % of it and makes way
+    assert [s.name for s in planned if s.pair == 0] == ["at-0.25", "same-load", "at-0.8", "at-1.1"] * 2
+    same = {(s.pair, s.twin): s.rate_rps for s in planned if s.name == "same-load"}
+    assert len(same) == 6
+    assert len(set(same.values())) == 1
+    assert next(iter(same.values())) == pytest.approx(700, rel=0.1)
+    assert all(s.name == "same-load" for s in planned if s.pair)
+
+
+def same_load_of(plan: Plan) -> list[Stage]:
+    """Return the stages at the same load of two pairs on fixed servers."""
+    driver = Noting(plan, {"baseline": fixed(1000, 20), "candidate": fixed(1600, 20)}, np.random.default_rng(4))
+    driver.run()
+    measured = [s for (s,) in driver.sweeps if s.kind == "measure"]
+    return [s for s in measured if s.name == "same-load" or s.pair]
+
+
+def test_the_same_load_is_measured_for_longer_where_cpu_is_asked_for() -> None:
+    plan = make_plan(20, seed=4, time_limit_s=900, ratio_width=0.05)
+    assert {s.measure_s for s in same_load_of(plan)} == {plan.stages.measure_s}
+    asked = plan.model_copy(update={"verdict": plan.verdict.model_copy(update={"ask": ["capacity", "cpu_s_per_1k"]})})
+    assert {s.measure_s for s in same_load_of(asked)} == {6}
+
+
+def test_without_rough_limits_the_same_load_is_the_largest_planned_one_that_the_first_pair_allows() -> None:
+    plan = make_plan(20, seed=4, time_limit_s=900, ratio_width=0.05)
+    rates = {"kind": "steps", "rates_rps": [300.0, 700.0, 900.0, 1200.0]}
+    fixed_rates = plan.model_copy(update={"stages": plan.stages.model_copy(update=rates)})
+    later = {s.rate_rps for s in same_load_of(fixed_rates)}
+    assert later == {700.0}  # 900 is above 0.8 of what the smaller twin carried
+
+
+def test_a_same_load_that_was_invalid_is_driven_once_more_in_the_first_pair_too() -> None:
+    plan = make_plan(20, seed=4, time_limit_s=900, ratio_width=0.05)
+    driver = VirtualDriver(plan, {"baseline": fixed(1000, 20), "candidate": fixed(1600, 20)}, np.random.default_rng(4))
+    answers = Answers(lambda line: driver.counted.pop(line.stage.id), lambda _: Standing(True, "one is enough"))
+    run = campaign(plan, Scope.of(plan), clock=lambda: 0.0, tell=lambda _: None, answers=answers)
+    driven: list[Stage] = []
+    sweep = next(run)
+    while True:
+        lines = [driver.stage(s) for s in sweep]
+        driven += [s for s in sweep if s.kind == "measure"]
+        bad = [replace(line, valid=line.stage.name not in ("same-load", "at-0.25")) for line in lines]
+        try:
+            sweep = run.send(tuple(bad))
+        except StopIteration:
+            break
+    assert [s.name for s in driven] == ["at-0.25", "same-load", "at-0.8", "at-1.1", "same-load"] * 2
+    assert len({s.id for s in driven}) == len(driven)
 
 
 def test_stage_ids_never_repeat_and_rise(driven: tuple[Noting, list[tuple[Stage, ...]]]) -> None:

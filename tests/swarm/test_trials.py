@@ -13,7 +13,7 @@ from swarm_cases import make_plan
 from records.hdr import Histogram, Sparse, quantile_us
 from records.plan import SloPlan
 from records.second import Second, StatusCount
-from records.stage import Phase, Stage, StageLine
+from records.stage import Phase, Stage, StageKind, StageLine
 from swarm.search import Outcome
 from swarm.trials import Counts, Half, Trial, TrialBook, evidence_of, judge_trial, late_of
 
@@ -87,6 +87,31 @@ def test_a_book_counts_late_answers_of_the_drain_and_dropped_ones_as_late_and_lo
     assert (counts.requests, counts.late, counts.lost) == (3 + 3 + 1, 1 + 1 + 1, 2)
     assert (counts.arrivals, counts.answered) == (8, 6)
     assert counts.halves == (Half(3, 0, pytest.approx(2.0, rel=1e-3)), Half(3, 2, pytest.approx(20.0, rel=1e-3)))
+
+
+def test_a_twin_is_slow_itself_when_over_one_percent_were_late_from_their_actual_send_on() -> None:
+    def told(slow: int, waited: int, *, kind: StageKind = "trial") -> bool:
+        """Say so of 200 answers of which some were slow to answer and others waited before they were sent."""
+        book = TrialBook(make_plan(slo={"p99_ms": 10.0}))
+        service = times(*[50.0] * slow, *[1.0] * (200 - slow))
+        latency = times(*[50.0] * (slow + waited), *[1.0] * (200 - slow - waited))
+        status = {"2xx": StatusCount(200, {}, service=service, latency=latency)}
+        book.add(Second(6, "", 6, 1, "one", "front", "measure", 200, 200, 0, status=status))
+        asked = line(1, start=5)
+        return book.is_slow_itself(replace(asked, stage=replace(asked.stage, kind=kind)))
+
+    assert told(slow=3, waited=0)
+    assert not told(slow=2, waited=0)  # 1 % is within the SLO
+    assert not told(slow=0, waited=200)  # all late, and only for want of a connection
+    assert not told(slow=3, waited=0, kind="measure")
+    assert not TrialBook(make_plan()).is_slow_itself(line(1, start=5))  # nothing was counted
+
+
+def test_what_was_slow_in_the_warm_up_says_nothing_of_a_trial() -> None:
+    book = TrialBook(make_plan(slo={"p99_ms": 10.0}))
+    book.add(second(5, "warmup", 100, times(*[50.0] * 100)))
+    book.add(second(6, "measure", 100, times(*[1.0] * 100)))
+    assert not book.is_slow_itself(line(1, start=5))
 
 
 def trial(start: int, late: int, *, rate: float = 100.0, moved: bool = False, valid: bool = True) -> Trial:
