@@ -4,7 +4,7 @@
 //! |---|---|---|
 //! | none | unresponsive | yes |
 //! | the same | match | no |
-//! | raced, repeats left | both sides are asked anew | |
+//! | raced, repeats left | both sides are asked anew, after a pause that doubles | |
 //! | raced, none left | raced | yes |
 //! | differs, the second baseline agrees with the first or is not there | mismatch | yes |
 //! | differs, and the second baseline differs from the first | noise | yes, with all three answers |
@@ -29,6 +29,11 @@ use crate::upstream::{Failure, Pools, Side};
 
 /// Of the pairs that match, one in so many is asked of the second baseline too.
 const SAMPLE: u64 = 100;
+
+/// How long a raced pair rests before it is asked anew: an instance that lags has so long to catch up. Doubled from
+/// repeat to repeat, up to the longest: what races at each of ten repeats was given half a second.
+const FIRST_REST: Duration = Duration::from_millis(1);
+const LONGEST_REST: Duration = Duration::from_millis(100);
 
 /// Settles copies, one after another or many at once.
 #[derive(Debug)]
@@ -83,6 +88,7 @@ impl Settler {
                 break;
             }
             add(&self.metrics.copies(asked.route).repeats);
+            tokio::time::sleep(rest_before(repeat)).await;
             let (anew, theirs) =
                 tokio::join!(self.again(&self.baseline, asked), self.ask(Source::Mirror, &self.candidate, asked));
             candidate = theirs;
@@ -175,6 +181,11 @@ impl Settler {
     }
 }
 
+/// The pause before a repeat, counted from 0.
+fn rest_before(repeat: u32) -> Duration {
+    2_u32.checked_pow(repeat).map_or(LONGEST_REST, |times| FIRST_REST.saturating_mul(times).min(LONGEST_REST))
+}
+
 /// Now, by both clocks.
 #[must_use]
 fn now() -> Moment {
@@ -187,4 +198,16 @@ fn now() -> Moment {
 pub fn monotonic_ns() -> u64 {
     let now = clock_gettime(ClockId::Monotonic);
     u64::try_from(i128::from(now.tv_sec) * 1_000_000_000 + i128::from(now.tv_nsec)).unwrap_or(0)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_rest_before_a_repeat_doubles_up_to_the_longest() {
+        let rests: Vec<_> = (0..9).map(|repeat| rest_before(repeat).as_millis()).collect();
+        assert_eq!(rests, [1, 2, 4, 8, 16, 32, 64, 100, 100]);
+        assert_eq!(rest_before(u32::MAX), LONGEST_REST);
+    }
 }
