@@ -1,4 +1,4 @@
-"""`twinload shadow run` before services that never answer twice alike: noise is told by its place, and a rule agrees."""
+"""`twinload shadow run` before services that never answer twice alike: noise is told by place, and a rule agrees."""
 
 from __future__ import annotations
 
