@@ -11,6 +11,7 @@ from typing import Annotated, Literal, Self
 
 from pydantic import Field, field_validator, model_validator
 
+from records.plan_canary import CanaryPlan
 from records.plan_load import EnginePlan, StagesPlan, SwarmPlan
 from records.plan_safety import Command, HooksPlan, SafetyPlan
 from records.plan_shadow import ShadowPlan
@@ -257,6 +258,7 @@ class Plan(Section):
     compare: ComparePlan = ComparePlan()
     verdict: VerdictPlan = VerdictPlan()
     shadow: ShadowPlan = ShadowPlan()
+    canary: CanaryPlan = CanaryPlan()
 
     @property
     def baseline(self) -> str:

@@ -11,10 +11,10 @@ import secrets
 import shutil
 import socket
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Final, Self
+from typing import Any, Final, Literal, Self
 
 import urllib3
 from urllib3.exceptions import HTTPError
@@ -24,6 +24,7 @@ from clusters.command import split_address
 from records.instance import Instance
 from records.plan import Plan
 from shadow.gateway_config import GatewayFiles, gateway_config
+from shadow.gateway_events import EventPage, EventsError, event_page
 from shadow.mirrored import COVERAGE, PAIRS
 from twinload.errors import BadEnvironment, OwnFault
 
@@ -32,9 +33,19 @@ TOKEN: Final = "token"  # noqa: S105  a file's name
 CONFIG: Final = "gateway.json"
 LOG: Final = "gateway.log"
 _READY_S: Final = 30.0
+_QUICK_S: Final = 10.0
 _FLUSH_S: Final = 120.0
+_OVERTAKEN: Final = 412
 _DRAIN_S: Final = 20.0
 _STEP_S: Final = 0.05
+
+
+Mode = Literal["off", "shadow", "canary", "full"]
+Order = Literal["step", "hold", "resume", "back"]
+
+
+class Overtaken(BadEnvironment):
+    """All users were taken back after what the caller had seen: the share stays, and the events say why."""
 
 
 class Admin:
@@ -50,28 +61,72 @@ class Admin:
 
     def status(self) -> dict[str, Any]:
         """Return mode, sides and counts."""
-        return self._ask("GET", "/status", 10.0)
+        return self._ask("GET", "/status", _QUICK_S)
 
     def flush(self) -> dict[str, Any]:
         """Wait until every copy was compared, and return the status."""
         return self._ask("POST", "/flush", _FLUSH_S)
 
+    def mode(self, name: Mode) -> dict[str, Any]:
+        """Switch who answers; return the status after. A mode that the configuration does not allow is refused."""
+        return self._ask("POST", "/mode", _QUICK_S, {"mode": name})
+
+    def canary(self, share: float, *, seen: int | None = None) -> dict[str, Any]:
+        """Give the candidate a share of the users, 0 to 1, and return the status after; above 0 it ends a latch.
+
+        Args:
+            seen: the number of the last event that the caller knows. When all users were taken back after it, the share
+                stays: who decided without knowing must not undo that.
+        Raises: Overtaken when that happened.
+        """
+        return self._ask(
+            "POST", "/canary", _QUICK_S, {"share": share} if seen is None else {"share": share, "seen": seen}
+        )
+
+    def operator(self, do: Order, why: str = "") -> dict[str, Any]:
+        """Say an order, with its reason of at most 200 characters, and return the status after.
+
+        `back` is done at once by the gateway; the rest are events, which a controller obeys.
+        """
+        return self._ask("POST", "/operator", _QUICK_S, {"do": do, "why": why})
+
+    def events(self, after: int = 0) -> EventPage:
+        """Return what happened after an event's number."""
+        try:
+            return event_page(self._ask("GET", f"/events?after={after}", _QUICK_S), after)
+        except EventsError as error:
+            raise BadEnvironment(f"{self._address}: {error}") from error
+
     def close(self) -> None:
         """Close its connections."""
         self._pool.close()
 
-    def _ask(self, method: str, path: str, timeout_s: float) -> dict[str, Any]:
+    def _ask(
+        self, method: str, path: str, timeout_s: float, tree: Mapping[str, object] | None = None
+    ) -> dict[str, Any]:
+        body = None if tree is None else json.dumps(tree)
         try:
-            answer = self._pool.urlopen(method, path, timeout=timeout_s)
+            answer = self._pool.urlopen(method, path, body=body, timeout=timeout_s)
         except HTTPError as error:
             raise BadEnvironment(f"no gateway answers at {self._address}: {type(error).__name__}") from error
+        if answer.status == _OVERTAKEN:
+            raise Overtaken(f"the gateway at {self._address}: {_detail(answer.data)}")
         if answer.status != 200:
-            raise BadEnvironment(f"the gateway at {self._address} answered {answer.status} to {method} {path}")
+            said = f"answered {answer.status} to {method} {path}: {_detail(answer.data)}"
+            raise BadEnvironment(f"the gateway at {self._address} {said}")
         try:
             found: dict[str, Any] = json.loads(answer.data)
         except ValueError as error:
             raise BadEnvironment(f"what answers at {self._address} is no gateway: {error}") from error
         return found
+
+
+def _detail(document: bytes) -> str:
+    """Return the sentence of a problem document; what is none is shown as it came, cut short."""
+    try:
+        return str(json.loads(document)["detail"])
+    except (ValueError, KeyError, TypeError):
+        return repr(document[:200])
 
 
 def running_admin(plan: Plan, root: Path) -> Admin:

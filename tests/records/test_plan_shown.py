@@ -56,7 +56,7 @@ def test_every_key_is_shown_in_its_own_section() -> None:
     assert set(tree["twins"]["go"]) == keys_of(TwinPlan)
     assert set(tree["twins"]["go"]["instances"][0]) == keys_of(InstancePlan)
     assert set(tree["stages"]) == keys_of(StagesPlan)
-    for section in ("pool", "watch", "swarm", "slo", "search", "cost", "compare", "shadow"):
+    for section in ("pool", "watch", "swarm", "slo", "search", "cost", "compare", "shadow", "canary"):
         (model,) = models_in(Plan.model_fields[section].annotation)
         assert set(tree[section]) == keys_of(model), section
     lists = {

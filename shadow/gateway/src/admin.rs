@@ -26,9 +26,9 @@ use serde_json::{Value, json};
 use tokio::net::{TcpListener, TcpStream};
 
 use crate::body::Body;
+use crate::clock::monotonic_ns;
 use crate::coverage::Coverage;
 use crate::log;
-use crate::mirror::monotonic_ns;
 use crate::mode::Mode;
 use crate::problem::Problem;
 use crate::status::{Shown, status, text};

@@ -6,10 +6,12 @@
 //! server          sockets, limits of time, drain        (one thread per worker; the callers' side)
 //! proxy           one request: route, side, answer      (headers, body, problem beside it)
 //! upstream        instances, their health, connections  (the services' side)
+//! canary          a share of the users to the rewrite   (who, fallback, breaker, counts)
 //! mirror          copies asked and compared             (a thread of its own, never waited for)
 //! compare         match, mismatch or raced              (pure)
 //! pairs coverage  what is written for the judge         (JSON lines)
 //! metrics status  what was counted
+//! events state    what happened, and what outlives a restart
 //! admin           modes, status, flush                  (loopback, token)
 //! ```
 //!
@@ -18,9 +20,12 @@
 
 pub mod admin;
 pub mod body;
+pub mod canary;
+pub mod clock;
 pub mod compare;
 pub mod config;
 pub mod coverage;
+pub mod events;
 pub mod headers;
 pub mod log;
 pub mod metrics;
@@ -32,6 +37,7 @@ pub mod proxy;
 pub mod route;
 pub mod run;
 pub mod server;
+pub mod state;
 pub mod status;
 pub mod token;
 pub mod upstream;

@@ -9,7 +9,7 @@ pub enum Mode {
     Off,
     /// The baseline answers; what is safe is copied to the candidate and compared.
     Shadow,
-    /// A share of the users is answered by the candidate. Not built yet: it cannot be switched to.
+    /// A share of the users is answered by the candidate, and by the baseline when the candidate fails them.
     Canary,
     /// The candidate answers the routes that it serves.
     Full,

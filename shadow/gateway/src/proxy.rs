@@ -10,6 +10,7 @@ use hyper::header::{CONNECTION, HOST, HeaderMap, HeaderValue};
 use hyper::{Request, Response, StatusCode, Uri, Version};
 
 use crate::body::{Body, Copy, End, Ended, SharedCopy};
+use crate::canary::Canary;
 use crate::config::Limits;
 use crate::headers::{forward, refusal, strip_hop_by_hop};
 use crate::metrics::{Metrics, Reason, Source};
@@ -38,6 +39,8 @@ pub struct Proxy {
     pub metrics: Arc<Metrics>,
     /// What callers may ask.
     pub limits: Limits,
+    /// The gray release, when the plan has one.
+    pub canary: Option<Arc<Canary>>,
 }
 
 /// Where one request goes.

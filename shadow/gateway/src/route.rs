@@ -75,6 +75,22 @@ impl Template {
         });
         all && parts.next().is_none()
     }
+
+    /// Whether it has a placeholder of this name.
+    #[must_use]
+    pub fn names(&self, name: &str) -> bool {
+        self.place(name).is_some()
+    }
+
+    /// What stands for a placeholder in a path that matches, as it was sent.
+    #[must_use]
+    pub fn named<'path>(&self, name: &str, path: &'path str) -> Option<&'path str> {
+        path.strip_prefix('/')?.split('/').nth(self.place(name)?)
+    }
+
+    fn place(&self, name: &str) -> Option<usize> {
+        self.segments.iter().position(|segment| matches!(segment, Segment::Named(text) if text == name))
+    }
 }
 
 /// The index of the first route that matches.
@@ -116,6 +132,14 @@ mod tests {
         {
             assert!(!template.matches(path), "{path}");
         }
+    }
+
+    #[test]
+    fn a_placeholder_is_found_by_its_name() {
+        let template = Template::parse("/v1/{kind}/{user_id}/balance").expect("a template");
+        assert_eq!(template.named("user_id", "/v1/users/a%2Fb/balance"), Some("a%2Fb"));
+        assert_eq!(template.named("kind", "/v1/users/u1/balance"), Some("users"));
+        assert!(template.named("balance", "/v1/users/u1/balance").is_none() && !template.names("balance"));
     }
 
     #[test]

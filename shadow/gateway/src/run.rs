@@ -12,9 +12,11 @@ use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::watch;
 
 use crate::admin::{Admin, kept};
+use crate::canary::Canary;
 use crate::compare::Rules;
 use crate::config::{Config, SideConfig};
 use crate::coverage::{Coverage, beside};
+use crate::events::Events;
 use crate::log;
 use crate::metrics::Metrics;
 use crate::mirror::{self, Parts};
@@ -111,7 +113,11 @@ fn assemble(config: &Config, token: Token) -> anyhow::Result<(Arc<Admin>, usize)
     }
     let sides = [Some(&baseline), candidate.as_ref(), second.as_ref()].into_iter().flatten().cloned().collect();
     let (routes, limits) = (config.routes.clone(), config.limits);
-    let proxy = Arc::new(Proxy { routes, baseline, candidate, switch: Switch::new(mode), mirror, metrics, limits });
+    let events = Arc::<Events>::default();
+    let canary = config.canary.clone().filter(|_| candidate.is_some());
+    let canary = canary.map(|section| Arc::new(Canary::new(section, config.routes.len(), events.clone(), None)));
+    let switch = Switch::new(mode);
+    let proxy = Arc::new(Proxy { routes, baseline, candidate, switch, mirror, metrics, limits, canary });
     let shown = Shown { proxy, sides, names, pairs, begun: Instant::now() };
     let state_file = config.state_file.clone();
     Ok((Arc::new(Admin { shown, token, coverage: std::sync::Mutex::new(coverage), state_file }), instances))

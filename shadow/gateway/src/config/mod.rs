@@ -1,5 +1,6 @@
 //! What the gateway is told at start: one JSON file, every fault told at once.
 
+mod canary;
 mod reader;
 mod sides;
 
@@ -13,6 +14,7 @@ use serde_json::Value;
 
 use crate::mode::Mode;
 use crate::route::{Route, Template, UNMATCHED};
+pub use canary::{BreakerConfig, BudgetConfig, CanaryConfig, RetryConfig, UserConfig};
 use reader::Section;
 pub use sides::{InstanceConfig, Serves, SideConfig};
 
@@ -47,6 +49,8 @@ pub struct Config {
     pub compare: CompareConfig,
     /// How instances are watched.
     pub health: HealthConfig,
+    /// How the gray release works; none: there is no mode `canary`.
+    pub canary: Option<CanaryConfig>,
 }
 
 /// Limits on the callers' side.
@@ -141,11 +145,14 @@ impl Config {
         let mode = mode(&mut top);
         let state_file = top.optional_text("state_file").map(PathBuf::from);
         let workers = Some(top.count("workers", 0..=256, Some(0))).filter(|count| *count > 0);
-        top.optional("canary");
         let routes = routes(&mut top);
+        let canary = canary::read(&mut top, &routes);
         let [baseline, candidate, second] = sides::read(&mut top, &routes);
-        if candidate.is_none() && matches!(mode, Some(Mode::Shadow | Mode::Full)) {
-            top.fault("mode", "shadow and full need sides.candidate");
+        if candidate.is_none() && matches!(mode, Some(Mode::Shadow | Mode::Canary | Mode::Full)) {
+            top.fault("mode", "shadow, canary and full need sides.candidate");
+        }
+        if mode == Some(Mode::Canary) && value.get("canary").is_none_or(Value::is_null) {
+            top.fault("mode", "canary needs the section canary");
         }
         let (limits, mirror) = (limits(&mut top), mirror(&mut top));
         let (compare, health) = (compare(&mut top), health(&mut top));
@@ -165,18 +172,18 @@ impl Config {
             mirror: mirror?,
             compare: compare?,
             health: health?,
+            canary,
         })
     }
 }
 
 fn mode(top: &mut Section<'_>) -> Option<Mode> {
     let name = top.text("mode")?;
-    match Mode::from_name(name) {
-        Some(Mode::Canary) => top.fault("mode", "canary is not built yet; take off, shadow or full"),
-        None => top.fault("mode", &format!("{name:?} is none of off, shadow, canary, full")),
-        found => return found,
+    let found = Mode::from_name(name);
+    if found.is_none() {
+        top.fault("mode", &format!("{name:?} is none of off, shadow, canary, full"));
     }
-    None
+    found
 }
 
 fn routes(top: &mut Section<'_>) -> Vec<Route> {
@@ -214,7 +221,7 @@ fn routes(top: &mut Section<'_>) -> Vec<Route> {
 }
 
 fn limits(top: &mut Section<'_>) -> Option<Limits> {
-    let mut section = part(top, "limits")?;
+    let mut section = part_of(top, "limits")?;
     let limits = Limits {
         header_bytes: size(section.count("header_bytes", 1_024..=1 << 20, None)),
         body_bytes: section.count("body_bytes", 0..=1 << 40, None),
@@ -227,7 +234,7 @@ fn limits(top: &mut Section<'_>) -> Option<Limits> {
 }
 
 fn mirror(top: &mut Section<'_>) -> Option<MirrorConfig> {
-    let mut section = part(top, "mirror")?;
+    let mut section = part_of(top, "mirror")?;
     let mirror = MirrorConfig {
         queue: size(section.count("queue", 1..=1_000_000, None)),
         queue_bytes: size(section.count("queue_bytes", 1_024..=1 << 36, Some(64 << 20))),
@@ -242,7 +249,7 @@ fn mirror(top: &mut Section<'_>) -> Option<MirrorConfig> {
 }
 
 fn compare(top: &mut Section<'_>) -> Option<CompareConfig> {
-    let mut section = part(top, "compare")?;
+    let mut section = part_of(top, "compare")?;
     let raced = section.optional_text("raced_header");
     let compare = CompareConfig {
         headers: names(&mut section, "headers"),
@@ -256,7 +263,7 @@ fn compare(top: &mut Section<'_>) -> Option<CompareConfig> {
 }
 
 fn health(top: &mut Section<'_>) -> Option<HealthConfig> {
-    let mut section = part(top, "health")?;
+    let mut section = part_of(top, "health")?;
     let health = HealthConfig {
         interval: section.seconds("interval_s"),
         timeout: section.seconds("timeout_s"),
@@ -267,10 +274,10 @@ fn health(top: &mut Section<'_>) -> Option<HealthConfig> {
     Some(health)
 }
 
-fn part<'a>(top: &'a mut Section<'_>, key: &'static str) -> Option<Section<'a>> {
-    let value = top.required(key)?;
-    let path = top.at(key);
-    Section::new(&path, value, top.faults())
+fn part_of<'a>(whole: &'a mut Section<'_>, key: &'static str) -> Option<Section<'a>> {
+    let value = whole.required(key)?;
+    let path = whole.at(key);
+    Section::new(&path, value, whole.faults())
 }
 
 fn list<'a>(section: &mut Section<'a>, key: &'static str) -> Vec<&'a Value> {

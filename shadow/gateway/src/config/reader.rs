@@ -60,6 +60,16 @@ impl<'a> Section<'a> {
         self.as_text(key, value)
     }
 
+    /// A text that must be there and may be empty.
+    pub(super) fn any_text(&mut self, key: &'static str) -> Option<&'a str> {
+        let value = self.required(key)?;
+        let text = value.as_str();
+        if text.is_none() {
+            self.fault(key, &format!("{value} is not a text"));
+        }
+        text
+    }
+
     /// A text that may be left out.
     pub(super) fn optional_text(&mut self, key: &'static str) -> Option<&'a str> {
         let value = self.optional(key)?;
@@ -106,6 +116,11 @@ impl<'a> Section<'a> {
     /// Seconds, above 0 and up to an hour.
     pub(super) fn seconds(&mut self, key: &'static str) -> Duration {
         Duration::from_secs_f64(self.number(key, 0.001..=3_600.0))
+    }
+
+    /// Milliseconds, from none up to an hour.
+    pub(super) fn milliseconds(&mut self, key: &'static str) -> Duration {
+        Duration::from_secs_f64(self.number(key, 0.0..=3_600_000.0) / 1_000.0)
     }
 
     /// A list of texts.

@@ -24,7 +24,13 @@ fn whole() -> Value {
         "compare": {"headers": ["content-type", "Ledger-As-Of"], "raced_header": "ledger-as-of",
             "redact_headers": ["authorization"], "pairs_file": "pairs.jsonl", "pairs_per_kind": 100},
         "health": {"interval_s": 1.0, "timeout_s": 1.0, "fails": 2, "passes": 2},
-        "canary": {"anything": true},
+        "canary": {
+            "share": 0.01, "whitelist": ["u-1", "u-2"], "user": {"placeholder": "user_id", "header": "X-User-Id"}, "salt": "",
+            "budget_ms": {"min": 25.0, "max": 250.0, "factor": 3.0}, "retry": {"ratio": 0.2, "burst": 1000},
+            "breaker": {"window_ms": 200, "failures": 5, "ratio": 0.3, "slow_factor": 4.0, "slow_floor_ms": 5.0,
+                "slow_samples": 20, "open_s": 10.0, "max_open_s": 300.0, "probes": 20},
+            "check": "json", "compare_share": 1.0,
+        },
     })
 }
 
@@ -73,12 +79,56 @@ fn every_fault_is_told_at_once_with_its_path() {
 }
 
 #[test]
-fn shadow_without_a_candidate_and_canary_are_refused() {
+fn a_mode_without_what_it_needs_is_refused() {
     let mut config = whole();
     config["sides"]["candidate"] = Value::Null;
-    assert_eq!(faults_of(&config), ["mode: shadow and full need sides.candidate"]);
+    assert_eq!(faults_of(&config), ["mode: shadow, canary and full need sides.candidate"]);
+    let mut config = whole();
     config["mode"] = json!("canary");
-    assert_eq!(faults_of(&config), ["mode: canary is not built yet; take off, shadow or full"]);
+    assert_eq!(Config::parse(&config.to_string()).expect("it is right").mode, Mode::Canary);
+    config["canary"] = Value::Null;
+    assert_eq!(faults_of(&config), ["mode: canary needs the section canary"]);
+}
+
+#[test]
+fn the_section_of_the_gray_release_is_read() {
+    let canary = Config::parse(&whole().to_string()).expect("it is right").canary.expect("it was given");
+    assert!(canary.whitelist.contains("u-2") && canary.checks_json);
+    assert_eq!(canary.user.header.expect("it was given"), "x-user-id");
+    assert_eq!((canary.budget.min, canary.budget.max), (Duration::from_millis(25), Duration::from_millis(250)));
+    assert_eq!((canary.retry.burst, canary.breaker.probes), (1_000, 20));
+    assert_eq!((canary.breaker.window, canary.breaker.open), (Duration::from_millis(200), Duration::from_secs(10)));
+    let mut config = whole();
+    config.as_object_mut().expect("an object").remove("canary");
+    assert!(Config::parse(&config.to_string()).expect("it is right").canary.is_none());
+}
+
+#[test]
+fn every_fault_of_the_gray_release_is_told_at_once() {
+    let mut config = whole();
+    config["canary"]["share"] = json!(1.5);
+    config["canary"]["whitelist"] = json!([7]);
+    config["canary"]["user"] = json!({"placeholder": "wallet", "header": "no header"});
+    config["canary"]["budget_ms"]["max"] = json!(1.0);
+    config["canary"]["retry"] = json!([]);
+    config["canary"]["breaker"]["max_open_s"] = json!(1);
+    config["canary"]["breaker"]["probe"] = json!(1);
+    config["canary"]["check"] = json!("yes");
+    let faults = faults_of(&config);
+    for part in [
+        "canary.share: 1.5 is no number from 0 to 1",
+        "canary.whitelist: 7 is not a text",
+        "canary.user.header: \"no header\" is no header's name",
+        "canary.user.placeholder: \"wallet\" is in no route's path",
+        "canary.budget_ms.max: is less than min",
+        "canary.retry: [] is not an object",
+        "canary.breaker.max_open_s: is less than open_s",
+        "canary.breaker.probe: unknown key",
+        "canary.check: \"yes\" is neither json nor off",
+    ] {
+        assert!(faults.iter().any(|fault| fault.starts_with(part)), "{part} in {faults:#?}");
+    }
+    assert_eq!(faults.len(), 9, "{faults:#?}");
 }
 
 #[test]

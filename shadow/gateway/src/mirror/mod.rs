@@ -19,7 +19,7 @@ use crate::log;
 use crate::metrics::{Metrics, Reason};
 use crate::pairs::{Answer, PairFile};
 use crate::upstream::{Head, Pools, Side};
-pub use settle::{Settler, monotonic_ns};
+pub use settle::Settler;
 
 /// Added to the nice value of the mirror's thread.
 const NICE: i32 = 5;

@@ -13,18 +13,18 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::Duration;
 
-use rustix::time::{ClockId, clock_gettime};
 use serde_json::json;
 
 use super::ask::whole;
 use super::{Asked, Job};
+use crate::clock::now;
 use crate::compare::{Rules, Verdict};
 use crate::config::MirrorConfig;
 use crate::log;
 use crate::metrics::{Metrics, Outcome, Reason, Source, add, read};
-use crate::pairs::{Answer, Kind, Moment, Pair, PairFile};
+use crate::pairs::{Answer, Kind, Pair, PairFile};
 use crate::upstream::{Failure, Pools, Side};
 
 /// Of the pairs that match, one in so many is asked of the second baseline too.
@@ -184,20 +184,6 @@ impl Settler {
 /// The pause before a repeat, counted from 0.
 fn rest_before(repeat: u32) -> Duration {
     2_u32.checked_pow(repeat).map_or(LONGEST_REST, |times| FIRST_REST.saturating_mul(times).min(LONGEST_REST))
-}
-
-/// Now, by both clocks.
-#[must_use]
-fn now() -> Moment {
-    let unix_ms = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_millis());
-    Moment { unix_ms: u64::try_from(unix_ms).unwrap_or(u64::MAX), t_ns: monotonic_ns() }
-}
-
-/// The machine's monotonic clock.
-#[must_use]
-pub fn monotonic_ns() -> u64 {
-    let now = clock_gettime(ClockId::Monotonic);
-    u64::try_from(i128::from(now.tv_sec) * 1_000_000_000 + i128::from(now.tv_nsec)).unwrap_or(0)
 }
 
 #[cfg(test)]
