@@ -33,7 +33,7 @@ class Caller(asyncio.Protocol):
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Begin."""
-        assert isinstance(transport, asyncio.Transport)  # noqa: S101  a TCP connection's
+        assert isinstance(transport, asyncio.Transport)
         self._transport = transport
 
     def ask(self, user: str, number: int | None) -> None:
@@ -71,6 +71,10 @@ class Caller(asyncio.Protocol):
         if self._wanted is not None:
             self._end("reset")
 
+    def close(self) -> None:
+        """Close it; nothing is under way."""
+        self._transport.close()
+
     def _late(self) -> None:
         self._end("timeout")
         self._transport.abort()
@@ -91,14 +95,14 @@ class Callers:
         self._users = users
         self.bodies = {user: body_of(user) for user in users}
         self._gap_s = 1 / rate_rps
-        self._rng = random.Random(seed)  # noqa: S311  a seed, no secret
+        self._rng = random.Random(seed)
         self.safe: Counter[str] = Counter()
         self.unsafe: Counter[str] = Counter()
         self._sent = 0
         self._ended = 0
         self._free: list[Caller] = []
-        self._connections = 0
-        self._waiting: asyncio.Queue[Caller] | None = None
+        self._open: set[Caller] = set()
+        self._opening = 0
         self._ending = threading.Event()
         self.loop = asyncio.new_event_loop()
         self._thread = threading.Thread(target=self._run, daemon=True, name="callers")
@@ -128,7 +132,7 @@ class Callers:
 
     def is_gone(self, caller: Caller) -> None:
         """Forget a connection."""
-        self._connections -= 1
+        self._open.discard(caller)
         if caller in self._free:
             self._free.remove(caller)
 
@@ -155,18 +159,24 @@ class Callers:
                 task.add_done_callback(tasks.discard)
         while self._ended < self._sent:
             await asyncio.sleep(0.01)
+        for caller in self._open:
+            caller.close()
+        while self._open:
+            await asyncio.sleep(0.01)
 
     async def _on_a_new_one(self, user: str, number: int | None) -> None:
-        while not self._free and self._connections >= _MOST:
+        while not self._free and len(self._open) + self._opening >= _MOST:
             await asyncio.sleep(0.005)
         if self._free:
             self._free.pop().ask(user, number)
             return
-        self._connections += 1
+        self._opening += 1
         try:
             _, caller = await self.loop.create_connection(lambda: Caller(self), *self._where)
         except OSError:
-            self._connections -= 1
             self.count("refused", is_safe=number is None)
-            return
-        caller.ask(user, number)
+        else:
+            self._open.add(caller)
+            caller.ask(user, number)
+        finally:
+            self._opening -= 1

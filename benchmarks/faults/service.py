@@ -134,7 +134,7 @@ class Connection(asyncio.Protocol):
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Begin."""
-        assert isinstance(transport, asyncio.Transport)  # noqa: S101  a TCP server's
+        assert isinstance(transport, asyncio.Transport)
         self._transport = transport
         self._sock: socket.socket = transport.get_extra_info("socket")
         self._loop = asyncio.get_running_loop()
