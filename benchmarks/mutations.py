@@ -28,6 +28,7 @@ from benchmarks.gateway_figures import write_figures
 from benchmarks.writing import Writer, writing
 from clusters import start_clusters
 from clusters.command import split_address
+from clusters.contract.store import MISSING, is_installed
 from records.plan import Plan
 from records.plan_file import read_plan
 from records.plan_shadow import ShadowRule
@@ -148,7 +149,8 @@ def mutated(twins: Twins, each: int, rng: random.Random) -> Score:
 
 def untouched(twins: Twins, pairs: int) -> tuple[Score, list[Pair]]:
     """Judge pairs through proxies that fault nothing; some are kept as a record."""
-    score, kept = Score(), []
+    score = Score()
+    kept: list[Pair] = []
     with ExitStack() as stack:
         sides, _ = through_proxies(twins.sides, {}, stack)
         for pair in asked(sides, twins.cases[:pairs], TIMEOUT_S):
@@ -200,6 +202,9 @@ def main() -> int:
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--writes", type=float, default=20.0, metavar="RPS", help="0: the data stands still")
     options = parser.parse_args()
+    if options.writes and not is_installed():
+        print(f"{MISSING}; the data stands still")
+        options.writes = 0.0
     rng = random.Random(options.seed)
     with ExitStack() as stack:
         twins = running(stack, options.pairs, options.writes)

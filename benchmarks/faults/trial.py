@@ -92,9 +92,8 @@ def instances_of(plan: Plan) -> tuple[Instance, ...]:
 @contextmanager
 def running_gateway(plan: Plan, folder: Path, share: float) -> Iterator[Admin]:
     """Start the gateway in mode canary at a share; yield its admin interface."""
-    with Gateway(plan, instances_of(plan), folder) as gateway:
+    with Gateway(plan, instances_of(plan), folder, mode="canary") as gateway:
         gateway.wait_ready()
-        gateway.admin.mode("canary")
         gateway.admin.canary(share)
         yield gateway.admin
 
