@@ -173,10 +173,26 @@ def configuration(folder: Path, baseline: Service, candidate: Service | None = N
             "headers": ["content-type", "ledger-as-of"], "raced_header": "ledger-as-of",
             "redact_headers": ["authorization"], "pairs_file": str(folder / "pairs.jsonl"), "pairs_per_kind": 100,
         },
-        "health": {"interval_s": 0.1, "timeout_s": 5.0, "fails": 2, "passes": 2},
+        "health": {"interval_s": 0.1, "timeout_s": 5.0, "fails": 2, "passes": 2}, "canary": None,
     }  # fmt: skip
     for name, section in sections.items():
-        tree[name] = tree[name] | section if isinstance(section, dict) else section
+        tree[name] = (tree[name] or {}) | section if isinstance(section, dict) else section
+    return tree
+
+
+def canary(**keys: Any) -> Tree:
+    """Return the section of a gray release that no slow machine disturbs; `keys` are merged into it, one level deep."""
+    tree: Tree = {
+        "share": 0.0, "whitelist": [], "user": {"placeholder": "user_id", "header": None}, "salt": "",
+        "budget_ms": {"min": 60_000.0, "max": 60_000.0, "factor": 3.0}, "retry": {"ratio": 0.2, "burst": 1_000},
+        "breaker": {
+            "window_ms": 200, "failures": 5, "ratio": 0.3, "slow_factor": 1_000.0, "slow_floor_ms": 60_000.0,
+            "slow_samples": 20, "open_s": 60.0, "max_open_s": 300.0, "probes": 5,
+        },
+        "check": "json", "compare_share": 0.0,
+    }  # fmt: skip
+    for name, key in keys.items():
+        tree[name] = tree[name] | key if isinstance(key, dict) else key
     return tree
 
 
@@ -216,6 +232,20 @@ class Gateway:
         """Switch the mode; return the status after."""
         return self._json(*self.operate("POST", "/mode", {"mode": mode}))
 
+    def share(self, share: float) -> Tree:
+        """Give the candidate a share of the users; return the gray release's status after."""
+        tree: Tree = self._json(*self.operate("POST", "/canary", {"share": share}))["canary"]
+        return tree
+
+    def order(self, do: str, why: str = "") -> Tree:
+        """Say an operator's order; return the gray release's status after."""
+        tree: Tree = self._json(*self.operate("POST", "/operator", {"do": do, "why": why}))["canary"]
+        return tree
+
+    def events(self, after: int = 0) -> Tree:
+        """Return what happened after an event's number, with the oldest and the next number."""
+        return self._json(*self.operate("GET", f"/events?after={after}"))
+
     def flush(self) -> Tree:
         """Wait until all copies are compared; return the status after."""
         return self._json(*self.operate("POST", "/flush"))
@@ -233,6 +263,11 @@ class Gateway:
         """Return the lines of the coverage."""
         path = self.pairs_file.with_name(self.pairs_file.name + ".coverage")
         return [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
+
+    def kill(self) -> None:
+        """End it by SIGKILL."""
+        self.process.kill()
+        self.process.wait(PATIENCE_S)
 
     def terminate(self) -> int:
         """Send SIGTERM, wait for the end, return the exit code."""

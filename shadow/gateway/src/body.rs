@@ -18,6 +18,8 @@ enum Kind {
 }
 
 struct Stream {
+    /// What was taken of it before; it goes first.
+    taken: Option<Bytes>,
     inner: Incoming,
     left: u64,
     copy: Option<SharedCopy>,
@@ -105,7 +107,15 @@ impl Body {
     /// What comes in, up to `limit` bytes, copied on the way; `end` is told when it is over.
     #[must_use]
     pub fn stream(inner: Incoming, limit: u64, copy: Option<SharedCopy>, end: Option<Box<dyn Ended>>) -> Self {
-        Self(Kind::Stream(Box::new(Stream { inner, left: limit, copy, end, state: End::Abandoned })))
+        Self(Kind::Stream(Box::new(Stream { taken: None, inner, left: limit, copy, end, state: End::Abandoned })))
+    }
+
+    /// The rest of what comes in, after the bytes that were taken of it; `end` is told when it is over.
+    #[must_use]
+    pub fn resumed(taken: Bytes, inner: Incoming, end: Box<dyn Ended>) -> Self {
+        let taken = Some(taken).filter(|bytes| !bytes.is_empty());
+        let stream = Stream { taken, inner, left: u64::MAX, copy: None, end: Some(end), state: End::Abandoned };
+        Self(Kind::Stream(Box::new(stream)))
     }
 }
 
@@ -126,20 +136,36 @@ impl HttpBody for Body {
     fn is_end_stream(&self) -> bool {
         match &self.0 {
             Kind::Full(bytes) => bytes.is_none(),
-            Kind::Stream(stream) => stream.inner.is_end_stream(),
+            Kind::Stream(stream) => stream.taken.is_none() && stream.inner.is_end_stream(),
         }
     }
 
     fn size_hint(&self) -> SizeHint {
         match &self.0 {
             Kind::Full(bytes) => SizeHint::with_exact(bytes.as_ref().map_or(0, |bytes| bytes.len() as u64)),
-            Kind::Stream(stream) => stream.inner.size_hint(),
+            Kind::Stream(stream) => stream.size_hint(),
         }
     }
 }
 
 impl Stream {
+    fn size_hint(&self) -> SizeHint {
+        let mut hint = self.inner.size_hint();
+        if let Some(taken) = &self.taken {
+            let (more, upper) = (taken.len() as u64, hint.upper());
+            hint.set_lower(0);
+            if let Some(upper) = upper {
+                hint.set_upper(upper + more);
+            }
+            hint.set_lower(self.inner.size_hint().lower() + more);
+        }
+        hint
+    }
+
     fn poll(&mut self, context: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
+        if let Some(taken) = self.taken.take() {
+            return Poll::Ready(Some(Ok(Frame::data(taken))));
+        }
         let frame = match Pin::new(&mut self.inner).poll_frame(context) {
             Poll::Pending => return Poll::Pending,
             Poll::Ready(Some(Ok(frame))) => frame,
@@ -170,7 +196,7 @@ impl Stream {
 
 impl Drop for Stream {
     fn drop(&mut self) {
-        if self.state == End::Abandoned && self.inner.is_end_stream() {
+        if self.state == End::Abandoned && self.taken.is_none() && self.inner.is_end_stream() {
             self.state = End::Complete;
         }
         if let Some(end) = self.end.take() {

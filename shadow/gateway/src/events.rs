@@ -47,7 +47,8 @@ impl Events {
             ring.push(now(), kind, figures)
         };
         logged["n"] = json!(number);
-        log::info("event", &logged);
+        let say = if ["breaker", "instance", "ejected"].contains(&kind) { log::warn } else { log::info };
+        say("event", &logged);
         self.pushed.notify_one();
         number
     }

@@ -3,6 +3,7 @@
 use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
+use std::sync::atomic::AtomicU64;
 use std::time::{Duration, Instant};
 
 use anyhow::Context as _;
@@ -11,8 +12,8 @@ use tokio::net::{TcpListener, TcpSocket};
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::watch;
 
-use crate::admin::{Admin, kept};
-use crate::canary::Canary;
+use crate::admin::Admin;
+use crate::canary::{self, Canary};
 use crate::compare::Rules;
 use crate::config::{Config, SideConfig};
 use crate::coverage::{Coverage, beside};
@@ -20,11 +21,12 @@ use crate::events::Events;
 use crate::log;
 use crate::metrics::Metrics;
 use crate::mirror::{self, Parts};
-use crate::mode::Switch;
+use crate::mode::{Mode, Switch};
 use crate::pairs::PairFile;
 use crate::proxy::Proxy;
 use crate::route::UNMATCHED;
 use crate::server::{self, Done};
+use crate::state::{Keeper, State};
 use crate::status::Shown;
 use crate::token::Token;
 use crate::upstream::{Side, health};
@@ -48,9 +50,11 @@ pub async fn run(config: Config, token: Token, ready: impl FnOnce(SocketAddr)) -
     let (admin, instances) = assemble(&config, token)?;
     let (drain, draining) = watch::channel(false);
     let workers = workers(&config, listener, &admin, instances, &draining)?;
-    watch_health(&config, &admin.shown.sides);
+    watch_health(&config, &admin.shown);
     tokio::spawn(admin.clone().serve(operators));
     tokio::spawn(cover(admin.clone()));
+    tokio::spawn(admin.clone().keep_up());
+    tokio::spawn(tick(admin.shown.proxy.clone()));
     let fields = json!({
         "address": address.to_string(), "admin": admin_address.to_string(), "mode": admin.shown.proxy.switch.get().name(),
         "workers": workers.len(),
@@ -72,6 +76,7 @@ pub async fn run(config: Config, token: Token, ready: impl FnOnce(SocketAddr)) -
         log::warn("copies were left at the end", &json!({"copies": mirror.pending()}));
     }
     admin.write_coverage();
+    admin.keep_now().await;
     log::info("stopped", &json!({}));
     Ok(())
 }
@@ -98,29 +103,56 @@ fn assemble(config: &Config, token: Token) -> anyhow::Result<(Arc<Admin>, usize)
         config.routes.iter().map(|route| route.name.clone()).chain([UNMATCHED.to_owned()]).collect();
     let metrics = Arc::new(Metrics::new(config.routes.len()));
     let (pairs, coverage) = files(config, &metrics)?;
-    let mode = match &config.state_file {
-        Some(path) => kept(path).context("state_file")?.unwrap_or(config.mode),
-        None => config.mode,
-    };
+    let kept = kept(config)?;
+    let events = Arc::<Events>::default();
+    let of_canary = kept.and_then(|state| state.canary);
+    let canary = config.canary.clone().zip(candidate.clone());
+    let canary = canary.map(|(section, candidate)| {
+        Arc::new(Canary::new(section, candidate, names.clone(), events.clone(), of_canary))
+    });
     let mut mirror = None;
     if let Some(candidate) = &candidate {
         let (inlet, outlet) = mirror::queue(config.mirror, metrics.clone());
         let rules = Rules { headers: config.compare.headers.clone(), raced: config.compare.raced_header.clone() };
         let (baseline, candidate, second) = (baseline.clone(), candidate.clone(), second.clone());
         let (names, pairs, metrics, config) = (names.clone(), pairs.clone(), metrics.clone(), config.mirror);
-        mirror::start(Parts { outlet, baseline, candidate, second, names, rules, pairs, metrics, config, instances })?;
+        let canary = canary.clone();
+        mirror::start(Parts {
+            outlet,
+            baseline,
+            candidate,
+            second,
+            names,
+            rules,
+            pairs,
+            metrics,
+            config,
+            instances,
+            canary,
+        })?;
         mirror = Some(inlet);
     }
     let sides = [Some(&baseline), candidate.as_ref(), second.as_ref()].into_iter().flatten().cloned().collect();
     let (routes, limits) = (config.routes.clone(), config.limits);
-    let events = Arc::<Events>::default();
-    let canary = config.canary.clone().filter(|_| candidate.is_some());
-    let canary = canary.map(|section| Arc::new(Canary::new(section, config.routes.len(), events.clone(), None)));
-    let switch = Switch::new(mode);
+    let switch = Switch::new(kept.map_or(config.mode, |state| state.mode));
     let proxy = Arc::new(Proxy { routes, baseline, candidate, switch, mirror, metrics, limits, canary });
-    let shown = Shown { proxy, sides, names, pairs, begun: Instant::now() };
-    let state_file = config.state_file.clone();
-    Ok((Arc::new(Admin { shown, token, coverage: std::sync::Mutex::new(coverage), state_file }), instances))
+    let shown = Shown { proxy, sides, names, pairs, events, begun: Instant::now() };
+    let keeper = Keeper::new(config.state_file.clone(), kept);
+    let coverage = std::sync::Mutex::new(coverage);
+    Ok((Arc::new(Admin { shown, token, coverage, keeper, back: AtomicU64::new(0) }), instances))
+}
+
+/// What outlived the program before, if the configuration still has what its mode needs.
+fn kept(config: &Config) -> anyhow::Result<Option<State>> {
+    let Some(path) = &config.state_file else { return Ok(None) };
+    let kept = State::kept(path).context("state_file")?;
+    let needs = match kept.map(|state| state.mode) {
+        Some(Mode::Canary) if config.canary.is_none() => "the section canary",
+        Some(Mode::Shadow | Mode::Canary | Mode::Full) if config.candidate.is_none() => "sides.candidate",
+        _ => return Ok(kept),
+    };
+    let mode = kept.map_or("", |state| state.mode.name());
+    anyhow::bail!("state_file: {} keeps the mode {mode}, which needs {needs}: give that, or remove it", path.display())
 }
 
 fn files(config: &Config, metrics: &Metrics) -> anyhow::Result<(Arc<PairFile>, Option<Coverage>)> {
@@ -149,10 +181,10 @@ fn workers(
         .collect()
 }
 
-fn watch_health(config: &Config, sides: &[Arc<Side>]) {
-    for side in sides {
+fn watch_health(config: &Config, shown: &Shown) {
+    for side in &shown.sides {
         for instance in &side.instances {
-            tokio::spawn(health::watch(side.clone(), instance.clone(), config.health));
+            tokio::spawn(health::watch(side.clone(), instance.clone(), config.health, shown.events.clone()));
         }
     }
 }
@@ -162,5 +194,18 @@ async fn cover(admin: Arc<Admin>) {
     loop {
         ticks.tick().await;
         admin.write_coverage();
+    }
+}
+
+/// Lets time pass for the gray release, as long as the mode is that.
+async fn tick(proxy: Arc<Proxy>) {
+    let Some(canary) = proxy.canary.clone() else { return };
+    let mut ticks = tokio::time::interval(canary::TICK);
+    ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+    loop {
+        let now = ticks.tick().await;
+        if proxy.switch.get() == Mode::Canary {
+            canary.tick(now.into_std());
+        }
     }
 }

@@ -174,10 +174,10 @@ pub struct Counts {
 }
 
 impl Counts {
-    /// Nothing counted yet, for so many routes.
+    /// Nothing counted yet, for so many rows: one of each route, and the last.
     #[must_use]
-    pub fn new(routes: usize) -> Self {
-        let sides = (0..=routes).map(|_| std::array::from_fn(|_| SideCounts::new())).collect();
+    pub fn new(rows: usize) -> Self {
+        let sides = (0..rows).map(|_| std::array::from_fn(|_| SideCounts::new())).collect();
         Self { sides, unknown_user: AtomicU64::new(0), unchecked: AtomicU64::new(0) }
     }
 

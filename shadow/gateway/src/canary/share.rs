@@ -1,6 +1,6 @@
 //! Which users belong to the candidate: the same ones as long as the share stands, and only more when it grows.
 
-use xxhash_rust::xxh64::xxh64;
+use xxhash_rust::xxh64::Xxh64;
 
 /// Users fall into so many buckets.
 pub const PLACES: u64 = 10_000;
@@ -8,8 +8,10 @@ pub const PLACES: u64 = 10_000;
 /// The bucket of a user, below [`PLACES`].
 #[must_use]
 pub fn place(salt: &str, user: &str) -> u64 {
-    let hash = if salt.is_empty() { xxh64(user.as_bytes(), 0) } else { xxh64(&[salt, user].concat().into_bytes(), 0) };
-    hash % PLACES
+    let mut hash = Xxh64::new(0);
+    hash.update(salt.as_bytes());
+    hash.update(user.as_bytes());
+    hash.digest() % PLACES
 }
 
 /// How many buckets, from the first on, belong to the candidate.
@@ -22,6 +24,7 @@ pub fn places(share: f64) -> u64 {
 #[cfg(test)]
 mod tests {
     use proptest::prelude::*;
+    use xxhash_rust::xxh64::xxh64;
 
     use super::*;
 

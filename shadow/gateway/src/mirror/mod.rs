@@ -13,6 +13,9 @@ use std::time::Duration;
 use serde_json::json;
 use tokio::sync::{Semaphore, mpsc};
 
+use crate::canary::Canary;
+use crate::canary::counts::Arm;
+use crate::canary::probe::Probe;
 use crate::compare::Rules;
 use crate::config::MirrorConfig;
 use crate::log;
@@ -36,20 +39,24 @@ pub struct Asked {
     pub body: Vec<u8>,
 }
 
-/// A request and the answer that its caller got.
+/// A request and the answer that its caller got; the other side is to be asked.
 #[derive(Debug)]
 pub struct Job {
     /// What was asked.
     pub asked: Asked,
-    /// The baseline's answer.
-    pub baseline: Answer,
+    /// The answer.
+    pub given: Answer,
+    /// Whose it is.
+    pub by: Arm,
+    /// Of a copy that decides whether the breaker closes.
+    pub probe: Option<Probe>,
 }
 
 impl Job {
     /// What it holds in memory, about.
     fn bytes(&self) -> usize {
         const OVERHEAD: usize = 2_048;
-        self.asked.body.len() + self.baseline.body.len() + OVERHEAD
+        self.asked.body.len() + self.given.body.len() + OVERHEAD
     }
 }
 
@@ -116,7 +123,7 @@ impl Mirror {
 
     /// Takes a copy in, or drops and counts it. Never waits.
     pub fn offer(&self, job: Job) {
-        let (route, status, bytes) = (job.asked.route, job.baseline.status, job.bytes());
+        let (route, status, bytes) = (job.asked.route, job.given.status, job.bytes());
         if self.load.bytes.load(Ordering::Relaxed) + bytes > self.config.queue_bytes {
             return self.metrics.dropped(route, Some(status), Reason::QueueBytes);
         }
@@ -149,7 +156,7 @@ impl Mirror {
 }
 
 /// Multiples of the golden ratio fall evenly between 0 and 1, however many there are.
-fn is_in_share(turn: u64, share: f64) -> bool {
+pub(crate) fn is_in_share(turn: u64, share: f64) -> bool {
     const GOLDEN: u64 = 0x9e37_79b9_7f4a_7c15;
     let place = turn.wrapping_mul(GOLDEN) >> 11;
     #[expect(clippy::cast_precision_loss, reason = "53 bits fit")]
@@ -178,9 +185,9 @@ impl Outlet {
 pub struct Parts {
     /// The queue.
     pub outlet: Outlet,
-    /// The side that answered.
+    /// The side that answers.
     pub baseline: Arc<Side>,
-    /// The side that is compared.
+    /// The rewrite.
     pub candidate: Arc<Side>,
     /// The second baseline.
     pub second: Option<Arc<Side>>,
@@ -196,6 +203,8 @@ pub struct Parts {
     pub config: MirrorConfig,
     /// The number of instances of all sides.
     pub instances: usize,
+    /// The gray release that is told how the baseline did.
+    pub canary: Option<Arc<Canary>>,
 }
 
 /// Starts the thread of the mirror; it ends with the process.
@@ -209,9 +218,11 @@ pub fn start(parts: Parts) -> std::io::Result<()> {
         if let Err(fault) = rustix::process::setpriority_process(None, NICE) {
             log::warn("the mirror runs at the callers' priority", &json!({"fault": fault.to_string()}));
         }
-        let Parts { outlet, baseline, candidate, second, names, rules, pairs, metrics, config, instances } = parts;
+        let Parts { outlet, baseline, candidate, second, names, rules, pairs, metrics, config, instances, canary } =
+            parts;
         let (pools, said) = (Pools::new(instances), AtomicBool::new(false));
-        let settler = Settler { pools, baseline, candidate, second, names, rules, pairs, metrics, config, said };
+        let settler =
+            Settler { pools, baseline, candidate, second, names, rules, pairs, metrics, config, canary, said };
         runtime.block_on(outlet.run(Arc::new(settler)));
     })?;
     Ok(())
@@ -229,7 +240,7 @@ mod tests {
     fn job(body: usize) -> Job {
         let head = Head { method: Method::GET, target: "/a".parse().expect("a path"), headers: HeaderMap::new() };
         let body = vec![b'x'; body];
-        let baseline = Answer {
+        let given = Answer {
             status: StatusCode::OK,
             headers: HeaderMap::new(),
             body,
@@ -237,7 +248,7 @@ mod tests {
             ms: 1.0,
             instance: "i".into(),
         };
-        Job { asked: Asked { route: 0, head, body: Vec::new() }, baseline }
+        Job { asked: Asked { route: 0, head, body: Vec::new() }, given, by: Arm::Baseline, probe: None }
     }
 
     fn config(queue: usize, queue_bytes: usize) -> MirrorConfig {

@@ -19,6 +19,9 @@ use serde_json::json;
 
 use super::ask::whole;
 use super::{Asked, Job};
+use crate::canary::Canary;
+use crate::canary::counts::Arm;
+use crate::canary::probe::Probe;
 use crate::clock::now;
 use crate::compare::{Rules, Verdict};
 use crate::config::MirrorConfig;
@@ -47,6 +50,7 @@ pub struct Settler {
     pub(super) pairs: Arc<PairFile>,
     pub(super) metrics: Arc<Metrics>,
     pub(super) config: MirrorConfig,
+    pub(super) canary: Option<Arc<Canary>>,
     pub(super) said: AtomicBool,
 }
 
@@ -64,11 +68,26 @@ enum Finding {
 }
 
 impl Settler {
-    /// Asks the candidate what the caller asked, compares, counts, writes.
+    /// Asks the other side what the caller asked, compares, counts, writes.
     pub(super) async fn settle(&self, job: Job) {
-        let Job { asked, baseline } = job;
-        let status = baseline.status;
-        let judged = self.judge(&asked, baseline).await;
+        let Job { asked, given, by, probe } = job;
+        let judged = match by {
+            Arm::Baseline => {
+                let candidate = self.ask(Source::Mirror, &self.candidate, &asked).await;
+                self.judge(&asked, given, candidate).await
+            }
+            Arm::Candidate => match self.again(&self.baseline, &asked).await {
+                Ok(baseline) => self.judge(&asked, baseline, Ok(given)).await,
+                Err(_none) => return self.metrics.dropped(asked.route, None, Reason::BaselineFailed),
+            },
+        };
+        let status = judged.baseline.status;
+        if let Some(canary) = self.canary.as_ref().filter(|_| by == Arm::Candidate) {
+            canary.note_in_place(asked.route, Duration::from_secs_f64(judged.baseline.ms / 1_000.0));
+        }
+        if let Some(probe) = probe {
+            self.show(probe, asked.route, &judged);
+        }
         match judged.finding {
             Finding::BaselineTooLarge => self.metrics.dropped(asked.route, Some(status), Reason::BodyTooLarge),
             Finding::Counted(outcome, kind) => {
@@ -80,8 +99,23 @@ impl Settler {
         }
     }
 
-    async fn judge(&self, asked: &Asked, mut baseline: Answer) -> Judged {
-        let mut candidate = self.ask(Source::Mirror, &self.candidate, asked).await;
+    /// Tells whether the candidate answered a copy well: the same, and in its time. Where the pair cannot be held
+    /// against each other, or the baseline failed too, the copy shows nothing.
+    fn show(&self, probe: Probe, route: usize, judged: &Judged) {
+        let Some(canary) = &self.canary else { return };
+        match (&judged.finding, &judged.candidate) {
+            (Finding::Counted(Outcome::Match, _), Ok(answer)) if !answer.status.is_server_error() => {
+                probe.settle(Duration::from_secs_f64(answer.ms / 1_000.0) <= canary.budget(route));
+            }
+            (Finding::Counted(Outcome::Mismatch | Outcome::Unresponsive, _), _) => probe.settle(false),
+            _ => {}
+        }
+    }
+
+    async fn judge(&self, asked: &Asked, mut baseline: Answer, mut candidate: Result<Answer, Failure>) -> Judged {
+        if baseline.truncated {
+            return Judged { baseline, candidate, second: None, finding: Finding::BaselineTooLarge };
+        }
         for repeat in 0..=self.config.retries {
             let Ok(answer) = &candidate else { break };
             if self.rules.judge(&baseline, answer) != Verdict::Raced || repeat == self.config.retries {

@@ -1,5 +1,6 @@
 //! What operators are shown: everything that was counted, as JSON and as Prometheus text.
 
+mod canary;
 mod prometheus;
 
 use std::sync::Arc;
@@ -8,6 +9,7 @@ use std::time::Instant;
 
 use serde_json::{Map, Value, json};
 
+use crate::events::Events;
 use crate::metrics::{BUCKETS_US, CLASSES, Cell, Copies, Outcome, Reason, Source, read};
 use crate::pairs::PairFile;
 use crate::proxy::Proxy;
@@ -25,6 +27,8 @@ pub struct Shown {
     pub names: Arc<[String]>,
     /// The pairs.
     pub pairs: Arc<PairFile>,
+    /// What happened.
+    pub events: Arc<Events>,
     /// When the program began.
     pub begun: Instant,
 }
@@ -47,6 +51,7 @@ pub fn status(shown: &Shown) -> Value {
         "mirror": {"pending": pending, "pending_bytes": bytes},
         "sides": sides,
         "routes": routes,
+        "canary": shown.proxy.canary.as_ref().map(|canary| canary::section(canary, shown)),
     })
 }
 

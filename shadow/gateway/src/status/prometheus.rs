@@ -5,20 +5,20 @@ use std::sync::atomic::Ordering;
 
 use rustix::time::{ClockId, clock_gettime};
 
-use super::Shown;
+use super::{Shown, canary};
 use crate::metrics::{BUCKETS_US, CLASSES, Outcome, Reason, Source, read};
 use crate::mode::Mode;
 
 /// Lines of the text format, family by family.
 #[derive(Default)]
-struct Page(String);
+pub(super) struct Page(String);
 
 impl Page {
-    fn family(&mut self, name: &str, kind: &str, help: &str) {
+    pub(super) fn family(&mut self, name: &str, kind: &str, help: &str) {
         self.line(format_args!("# HELP {name} {help}\n# TYPE {name} {kind}"));
     }
 
-    fn line(&mut self, line: std::fmt::Arguments<'_>) {
+    pub(super) fn line(&mut self, line: std::fmt::Arguments<'_>) {
         // A String takes everything.
         let _ = writeln!(self.0, "{line}");
     }
@@ -31,6 +31,7 @@ pub fn text(shown: &Shown) -> String {
     requests(&mut page, shown);
     copies(&mut page, shown);
     state(&mut page, shown);
+    canary::families(&mut page, shown);
     process(&mut page);
     page.0
 }

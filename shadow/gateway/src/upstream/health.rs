@@ -14,7 +14,7 @@ use tokio::time::{MissedTickBehavior, interval, timeout};
 use super::{Head, Instance, Pools, Side};
 use crate::body::Body;
 use crate::config::HealthConfig;
-use crate::log;
+use crate::events::Events;
 
 /// Turns single checks into a state.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -28,6 +28,12 @@ impl Streak {
     #[must_use]
     pub const fn new() -> Self {
         Self { healthy: true, against: 0 }
+    }
+
+    /// An instance that was ejected: it has all its passes before it.
+    #[must_use]
+    pub const fn ejected() -> Self {
+        Self { healthy: false, against: 0 }
     }
 
     /// Takes one check in; the new state when it turned.
@@ -52,7 +58,7 @@ impl Default for Streak {
 }
 
 /// Checks one instance for ever. Without a path there is nothing to ask, and it ends.
-pub async fn watch(side: Arc<Side>, instance: Arc<Instance>, config: HealthConfig) {
+pub async fn watch(side: Arc<Side>, instance: Arc<Instance>, config: HealthConfig, events: Arc<Events>) {
     let Some(target) = side.health.as_ref().and_then(|path| path.parse::<Uri>().ok()) else { return };
     let pools = Pools::new(instance.id + 1);
     let mut streak = Streak::new();
@@ -61,10 +67,13 @@ pub async fn watch(side: Arc<Side>, instance: Arc<Instance>, config: HealthConfi
     loop {
         ticks.tick().await;
         let passed = passes(&pools, &side, &instance, &target, config.timeout).await;
+        if instance.take_ejection() {
+            streak = Streak::ejected();
+        }
         if let Some(healthy) = streak.note(passed, &config) {
             instance.set_healthy(healthy);
             let fields = json!({"side": side.name, "instance": *instance.name, "healthy": healthy});
-            log::warn("instance turned", &fields);
+            events.push("instance", &fields);
         }
     }
 }

@@ -2,7 +2,7 @@
 
 use std::net::SocketAddr;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU32, AtomicUsize, Ordering};
 
 use hyper::header::{HeaderName, HeaderValue};
 
@@ -20,6 +20,8 @@ pub struct Instance {
     /// What it serves.
     pub serves: Serves,
     healthy: AtomicBool,
+    ejected: AtomicBool,
+    failures: AtomicU32,
     in_flight: AtomicUsize,
 }
 
@@ -33,6 +35,30 @@ impl Instance {
     /// Takes note of what the checks say.
     pub fn set_healthy(&self, healthy: bool) {
         self.healthy.store(healthy, Ordering::Relaxed);
+    }
+
+    /// One more request that it failed; how many in a row.
+    pub fn failed(&self) -> u32 {
+        self.failures.fetch_add(1, Ordering::Relaxed).saturating_add(1)
+    }
+
+    /// A request that it answered well.
+    pub fn passed(&self) {
+        if self.failures.load(Ordering::Relaxed) > 0 {
+            self.failures.store(0, Ordering::Relaxed);
+        }
+    }
+
+    /// Takes it to be unhealthy from now on, until its checks pass again.
+    pub fn eject(&self) {
+        self.failures.store(0, Ordering::Relaxed);
+        self.healthy.store(false, Ordering::Relaxed);
+        self.ejected.store(true, Ordering::Release);
+    }
+
+    /// Whether it was ejected since this was last asked.
+    pub(super) fn take_ejection(&self) -> bool {
+        self.ejected.load(Ordering::Relaxed) && self.ejected.swap(false, Ordering::Acquire)
     }
 
     /// Requests under way.
@@ -85,6 +111,8 @@ impl Side {
                     address: one.address,
                     serves: one.serves.clone(),
                     healthy: AtomicBool::new(true),
+                    ejected: AtomicBool::new(false),
+                    failures: AtomicU32::new(0),
                     in_flight: AtomicUsize::new(0),
                 })
             })
@@ -117,6 +145,13 @@ impl Side {
             Some(instances) if !instances.is_empty() => instances,
             _ => &self.rest,
         }
+    }
+
+    /// Whether `one` can be left out: it is checked, so that it can come back, and others that serve the route are healthy.
+    #[must_use]
+    pub fn can_spare(&self, route: usize, one: &Instance) -> bool {
+        let others = self.serving(Some(route)).iter().filter(|instance| instance.id != one.id);
+        self.health.is_some() && one.is_healthy() && others.into_iter().any(|instance| instance.is_healthy())
     }
 
     /// The healthy instance with the least under way, in turn where several have; when none is healthy, the same among
@@ -170,6 +205,21 @@ mod tests {
         side.instances[1].set_healthy(false);
         assert_eq!([taken(&[]), taken(&[]), taken(&[])], [Some(12); 3]);
         assert_eq!([taken(&[12]), taken(&[12, 10]), taken(&[10, 11, 12])], [Some(10), Some(11), None]);
+    }
+
+    #[test]
+    fn an_instance_is_spared_only_when_it_is_checked_and_others_are_healthy() {
+        let mut side = side(&[on(&[0, 1], false), on(&[0], false)]);
+        let spared = |side: &Side, route| side.can_spare(route, &side.instances[0]);
+        assert!(!spared(&side, 0), "without checks it would never come back");
+        side.health = Some("/readyz".to_owned());
+        assert!(spared(&side, 0) && !spared(&side, 1));
+        assert_eq!([side.instances[0].failed(), side.instances[0].failed()], [1, 2]);
+        side.instances[0].passed();
+        assert_eq!(side.instances[0].failed(), 1);
+        side.instances[0].eject();
+        assert!(!side.instances[0].is_healthy() && !side.can_spare(0, &side.instances[1]));
+        assert!(side.instances[0].take_ejection() && !side.instances[0].take_ejection());
     }
 
     proptest! {

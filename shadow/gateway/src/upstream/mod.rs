@@ -13,6 +13,7 @@ pub mod instance;
 pub mod pool;
 
 use std::error::Error as _;
+use std::sync::Arc;
 
 use hyper::body::Incoming;
 use hyper::header::{HOST, HeaderMap, HeaderValue};
@@ -96,6 +97,24 @@ impl Head {
     }
 }
 
+/// What is told while a side is asked.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Told {
+    /// The instance is asked now.
+    Asked,
+    /// It failed.
+    Failed,
+}
+
+/// A request without an answer.
+#[derive(Debug)]
+pub struct Unanswered {
+    /// Why.
+    pub error: AskError,
+    /// The request itself, when nothing of it was written anywhere.
+    pub unsent: Option<Box<Request<Body>>>,
+}
+
 /// Asks one of the instances of `side` that serve `route`. `again` is given when the request may be asked twice.
 ///
 /// # Errors
@@ -104,15 +123,35 @@ pub async fn ask(
     pools: &Pools,
     side: &Side,
     route: Option<usize>,
-    mut request: Request<Body>,
+    request: Request<Body>,
     again: Option<&Head>,
 ) -> Result<(Response<Incoming>, Lease), AskError> {
+    ask_telling(pools, side, route, request, again, |_, _| {}).await.map_err(|unanswered| unanswered.error)
+}
+
+/// The same; `tell` is told which instance is asked and which failed.
+///
+/// # Errors
+/// [`Unanswered`] gives back what was not sent.
+pub async fn ask_telling(
+    pools: &Pools,
+    side: &Side,
+    route: Option<usize>,
+    mut request: Request<Body>,
+    again: Option<&Head>,
+    mut tell: impl FnMut(&Arc<Instance>, Told),
+) -> Result<(Response<Incoming>, Lease), Unanswered> {
     let (mut refused, mut unwritten, mut repeated) = (Vec::new(), 0, false);
     loop {
-        let Some(instance) = side.choose(route, &refused) else { return Err(AskError::Service(Failure::Refused)) };
+        let Some(instance) = side.choose(route, &refused) else {
+            let error = AskError::Service(Failure::Refused);
+            return Err(Unanswered { error, unsent: (!repeated).then(|| Box::new(request)) });
+        };
+        tell(&instance, Told::Asked);
         let mut lease = match pools.lease(instance, repeated || unwritten > 1).await {
             Ok(lease) => lease,
             Err(instance) => {
+                tell(&instance, Told::Failed);
                 refused.push(instance.id);
                 continue;
             }
@@ -130,7 +169,13 @@ pub async fn ask(
                 repeated = true;
                 request = head.clone().request(side, Body::empty());
             }
-            _ => return Err(meaning(fault.error())),
+            _ => {
+                let error = meaning(fault.error());
+                if matches!(error, AskError::Service(_)) {
+                    tell(lease.instance(), Told::Failed);
+                }
+                return Err(Unanswered { error, unsent: None });
+            }
         }
     }
 }

@@ -1,4 +1,15 @@
 //! One request of a caller: which route, which side, what goes on, what comes back, what is copied.
+//!
+//! ```text
+//! mod       the plan, and the way of every request but those of release
+//! release   a safe request of one of the candidate's users, with the baseline behind it
+//! taken     one whole answer of a side
+//! exchange  what is counted and copied when an answer that streams is over
+//! ```
+
+mod exchange;
+mod release;
+mod taken;
 
 use std::net::IpAddr;
 use std::sync::Arc;
@@ -6,21 +17,23 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Instant;
 
 use hyper::body::{Body as _, Incoming};
-use hyper::header::{CONNECTION, HOST, HeaderMap, HeaderValue};
+use hyper::header::{CONNECTION, HOST, HeaderValue};
 use hyper::{Request, Response, StatusCode, Uri, Version};
 
 use crate::body::{Body, Copy, End, Ended, SharedCopy};
 use crate::canary::Canary;
+use crate::canary::counts::{Arm, Fault};
+use crate::canary::probe::Probe;
 use crate::config::Limits;
 use crate::headers::{forward, refusal, strip_hop_by_hop};
 use crate::metrics::{Metrics, Reason, Source};
-use crate::mirror::{Asked, Job, Mirror};
+use crate::mirror::Mirror;
 use crate::mode::{Mode, Switch};
-use crate::pairs::Answer;
 use crate::problem::Problem;
 use crate::route::{self, Route};
 use crate::server::Watch;
-use crate::upstream::{AskError, Failure, Head, Lease, Pools, Side, ask};
+use crate::upstream::{AskError, Failure, Head, Lease, Pools, Side, Told, ask, ask_telling};
+use exchange::{Copied, Exchange, Tally};
 
 /// What all requests share.
 #[derive(Debug)]
@@ -50,17 +63,9 @@ struct Plan<'a> {
     source: Source,
     mirror: Option<&'a Mirror>,
     safe: bool,
-}
-
-/// A request that is answered, until its body is over: then it is counted, and its copy handed to the mirror.
-struct Exchange {
-    underway: Underway,
-    lease: Lease,
-    begun: Instant,
-    source: Source,
-    route: Option<usize>,
-    status: StatusCode,
-    copy: Option<Copied>,
+    /// Of a request that a gray release counts.
+    tally: Option<Tally>,
+    probe: Option<Probe>,
 }
 
 /// Counts a request as under way as long as it lives.
@@ -91,14 +96,6 @@ impl Ended for Passed {
     fn ended(self: Box<Self>, end: End) {
         self.0.store(end == End::Complete, Ordering::Relaxed);
     }
-}
-
-/// What the mirror needs of a request and its answer.
-struct Copied {
-    head: Head,
-    headers: HeaderMap,
-    asked: SharedCopy,
-    answered: SharedCopy,
 }
 
 impl Proxy {
@@ -135,35 +132,43 @@ impl Proxy {
         if request.body().size_hint().lower() > self.limits.body_bytes {
             return Err(TOO_LARGE);
         }
-        let plan = self.plan(&request);
+        let mut plan = self.plan(&request);
         if plan.side.serving(plan.route).is_empty() {
             return Err(NOBODY);
         }
         let (head, body) = taken_apart(request, peer)?;
+        if plan.safe && plan.is_released() {
+            // In a box, so that requests of other modes do not carry its size.
+            return Box::pin(self.release(pools, underway, plan, (head, body), begun)).await;
+        }
         let asked = plan.mirror.map(|mirror| Copy::shared(mirror.body_bytes()));
         let (body, passed) = self.body(body, asked.clone());
-        let kept = plan.safe.then(|| head.clone());
+        let kept = (plan.safe || plan.is_released()).then(|| head.clone());
         let request = head.request(plan.side, body);
-        let asking = ask(pools, plan.side, plan.route, request, kept.as_ref().filter(|_| passed.is_none()));
+        let asking = self.ask(pools, &plan, request, kept.as_ref(), passed.is_none());
         let result = tokio::time::timeout(self.limits.timeout, asking).await.unwrap_or_else(|_elapsed| {
             let waits_for_caller = passed.is_some_and(|passed| !passed.load(Ordering::Relaxed));
             Err(if waits_for_caller { AskError::CallerSlow } else { AskError::Service(Failure::Timeout) })
         });
-        let (answer, lease) = result.map_err(|error| self.failed(&plan, error))?;
+        let (answer, lease, refused) = result.map_err(|error| self.failed(&plan, error, begun))?;
+        if refused {
+            plan.fall_back(Fault::Refused);
+        }
         let (mut parts, stream) = answer.into_parts();
         if parts.status == StatusCode::SWITCHING_PROTOCOLS {
-            return Err(self.failed(&plan, AskError::Service(Failure::Invalid)));
+            return Err(self.failed(&plan, AskError::Service(Failure::Invalid), begun));
         }
         strip_hop_by_hop(&mut parts.headers);
         parts.version = Version::HTTP_11;
         underway.watch.answer_begins();
+        let probe = plan.probe;
         let copy = plan.mirror.zip(kept).zip(asked).map(|((mirror, head), asked)| {
             let answered = Copy::shared(mirror.body_bytes());
-            Copied { head, headers: parts.headers.clone(), asked, answered }
+            Copied { head, headers: parts.headers.clone(), asked, answered, probe }
         });
         let answered = copy.as_ref().map(|copy| copy.answered.clone());
-        let (source, route, status) = (plan.source, plan.route, parts.status);
-        let exchange = Box::new(Exchange { underway, lease, begun, source, route, status, copy });
+        let (source, route, status, tally) = (plan.source, plan.route, parts.status, plan.tally);
+        let exchange = Box::new(Exchange { underway, lease, begun, source, route, status, copy, tally });
         Ok(Response::from_parts(parts, Body::stream(stream, u64::MAX, answered, Some(exchange))))
     }
 
@@ -177,20 +182,95 @@ impl Proxy {
         (Body::stream(body, self.limits.body_bytes, copy, Some(end)), Some(passed))
     }
 
+    /// Asks the side of the plan. What the candidate refused goes to the baseline, for a token: nothing of it was sent.
+    /// Whether that was so is told too.
+    async fn ask(
+        &self,
+        pools: &Pools,
+        plan: &Plan<'_>,
+        request: Request<Body>,
+        kept: Option<&Head>,
+        bodiless: bool,
+    ) -> Result<(Response<Incoming>, Lease, bool), AskError> {
+        let Some(canary) = self.canary.as_ref().filter(|_| plan.is_released()) else {
+            let again = kept.filter(|_| plan.safe && bodiless);
+            let (answer, lease) = ask(pools, plan.side, plan.route, request, again).await?;
+            return Ok((answer, lease, false));
+        };
+        canary.retry.deposit();
+        let row = self.row(plan.route);
+        let told = |instance: &Arc<_>, told| {
+            if told == Told::Failed {
+                canary.instance_failed(row, instance);
+            }
+        };
+        let unanswered = match ask_telling(pools, plan.side, plan.route, request, None, told).await {
+            Ok((answer, lease)) => return Ok((answer, lease, false)),
+            Err(unanswered) => unanswered,
+        };
+        let (Some(unsent), Some(head)) = (unanswered.unsent, kept) else { return Err(unanswered.error) };
+        if !canary.retry.take() {
+            return Err(unanswered.error);
+        }
+        canary.note(Arm::Candidate, row, Some(Fault::Refused), None);
+        let request = head.clone().request(&self.baseline, unsent.into_body());
+        let (answer, lease) = Box::pin(ask(pools, &self.baseline, plan.route, request, None)).await?;
+        Ok((answer, lease, true))
+    }
+
     /// Decides by the mode as it stands now; a request ends as it began.
     fn plan(&self, request: &Request<Incoming>) -> Plan<'_> {
         let route = route::find(&self.routes, request.method().as_str(), request.uri().path());
         let safe = route.map_or(request.method().is_safe(), |route| self.routes[route].safe);
         let candidate = self.candidate.as_deref().filter(|side| route.is_some_and(|route| side.serves(route)));
+        let (tally, probe) = (None, None);
         match (self.switch.get(), candidate) {
-            (Mode::Full, Some(side)) => Plan { route, side, source: Source::Candidate, mirror: None, safe },
+            (Mode::Full, Some(side)) => {
+                Plan { route, side, source: Source::Candidate, mirror: None, safe, tally, probe }
+            }
+            (Mode::Canary, Some(side)) => self.canary_plan(request, route, side, safe),
             (mode, candidate) => {
                 let copied = mode == Mode::Shadow && safe && candidate.is_some();
                 let mirror = self.mirror.as_ref().filter(|_| copied);
                 let mirror = mirror.filter(|mirror| mirror.wants_next() || self.left_out(route));
-                Plan { route, side: &self.baseline, source: Source::Baseline, mirror, safe }
+                Plan { route, side: &self.baseline, source: Source::Baseline, mirror, safe, tally, probe }
             }
         }
+    }
+
+    /// The plan of a request in a gray release. A body that is too large to be sent twice stays with the baseline.
+    fn canary_plan<'a>(
+        &'a self,
+        request: &Request<Incoming>,
+        route: Option<usize>,
+        side: &'a Side,
+        safe: bool,
+    ) -> Plan<'a> {
+        let mut plan = Plan {
+            route,
+            side: &self.baseline,
+            source: Source::Baseline,
+            mirror: None,
+            safe,
+            tally: None,
+            probe: None,
+        };
+        let (Some(canary), Some(mirror), Some(row)) = (&self.canary, &self.mirror, route) else { return plan };
+        let arm = canary.arm(&self.routes[row].template, request.uri().path(), request.headers());
+        let fits = request.body().size_hint().upper().is_some_and(|bytes| bytes <= mirror.body_bytes() as u64);
+        let arm = if safe && !fits { Arm::Baseline } else { arm };
+        plan.tally = Some(Tally { arm, fault: None, fell_back: false, own: None, budget: canary.budget(row) });
+        if arm == Arm::Candidate && canary.is_served(row) {
+            (plan.side, plan.source) = (side, Source::Candidate);
+        } else if arm == Arm::Candidate {
+            canary.note(arm, row, Some(Fault::Unhealthy), None);
+            plan.fall_back(Fault::Unhealthy);
+        } else if safe {
+            plan.probe = canary.probe();
+            let copied = plan.probe.is_some() || mirror.wants_next() || self.left_out(route);
+            plan.mirror = Some(mirror).filter(|_| copied);
+        }
+        plan
     }
 
     /// Counts a request that the share leaves out.
@@ -200,7 +280,7 @@ impl Proxy {
     }
 
     /// Counts a request without an answer, and says what its caller gets.
-    fn failed(&self, plan: &Plan<'_>, error: AskError) -> Problem {
+    fn failed(&self, plan: &Plan<'_>, error: AskError, begun: Instant) -> Problem {
         let row = self.row(plan.route);
         if plan.mirror.is_some() {
             let reason =
@@ -215,21 +295,44 @@ impl Proxy {
             };
         };
         self.metrics.unresponsive(plan.source, row);
-        let detail = match failure {
-            Failure::Timeout => {
-                return Problem::new(StatusCode::GATEWAY_TIMEOUT, "The service did not answer in time.");
-            }
-            Failure::Reset => "The service closed the connection without an answer.",
-            Failure::Refused => "No instance of the service takes connections.",
-            Failure::Invalid => "The service's answer cannot be forwarded.",
-        };
-        Problem::new(StatusCode::BAD_GATEWAY, detail)
+        if let Some(tally) = plan.tally {
+            tally.unanswered(self, row, failure.into(), begun.elapsed());
+        }
+        unanswered(failure)
     }
 
     /// The row of a route in the counts.
     fn row(&self, route: Option<usize>) -> usize {
         route.unwrap_or(self.routes.len())
     }
+}
+
+impl Plan<'_> {
+    /// Whether the candidate answers as one of a gray release.
+    fn is_released(&self) -> bool {
+        self.tally.is_some() && self.source == Source::Candidate
+    }
+
+    /// The baseline answers in the candidate's place.
+    fn fall_back(&mut self, fault: Fault) {
+        self.source = Source::Baseline;
+        if let Some(tally) = &mut self.tally {
+            (tally.fault, tally.fell_back) = (Some(fault), true);
+        }
+    }
+}
+
+/// What the caller of a request without an answer is told.
+fn unanswered(failure: Failure) -> Problem {
+    let detail = match failure {
+        Failure::Timeout => {
+            return Problem::new(StatusCode::GATEWAY_TIMEOUT, "The service did not answer in time.");
+        }
+        Failure::Reset => "The service closed the connection without an answer.",
+        Failure::Refused => "No instance of the service takes connections.",
+        Failure::Invalid => "The service's answer cannot be forwarded.",
+    };
+    Problem::new(StatusCode::BAD_GATEWAY, detail)
 }
 
 const TOO_LARGE: Problem = Problem::new(StatusCode::PAYLOAD_TOO_LARGE, "The request's body is larger than allowed.");
@@ -254,42 +357,4 @@ fn taken_apart(request: Request<Incoming>, peer: &HeaderValue) -> Result<(Head, 
 #[must_use]
 pub fn peer_value(address: IpAddr) -> HeaderValue {
     HeaderValue::from_str(&address.to_string()).unwrap_or(HeaderValue::from_static("unknown"))
-}
-
-impl Ended for Exchange {
-    fn ended(self: Box<Self>, end: End) {
-        let Self { underway, lease, begun, source, route, status, copy } = *self;
-        let (elapsed, row, proxy) = (begun.elapsed(), underway.proxy.row(route), &underway.proxy);
-        match end {
-            End::Complete => proxy.metrics.answered(source, row, status, elapsed),
-            End::Failed => proxy.metrics.unresponsive(source, row),
-            End::Abandoned => {}
-        }
-        if let Some(copy) = copy {
-            let ms = elapsed.as_secs_f64() * 1_000.0;
-            copy.hand_over(proxy, row, end, status, ms, lease.instance().name.clone());
-        }
-        if end == End::Complete {
-            lease.release();
-        }
-    }
-}
-
-impl Copied {
-    /// Gives the copy to the mirror when all of it is there, else counts why not.
-    fn hand_over(self, proxy: &Proxy, route: usize, end: End, status: StatusCode, ms: f64, instance: Arc<str>) {
-        let dropped = |reason| proxy.metrics.dropped(route, Some(status), reason);
-        match (end, Copy::take(&self.asked), Copy::take(&self.answered)) {
-            (End::Failed, ..) => dropped(Reason::BaselineFailed),
-            (End::Abandoned, ..) => dropped(Reason::CallerGone),
-            (End::Complete, Some(body), Some(answered)) => {
-                let Self { head, headers, .. } = self;
-                let baseline = Answer { status, headers, body: answered, truncated: false, ms, instance };
-                if let Some(mirror) = &proxy.mirror {
-                    mirror.offer(Job { asked: Asked { route, head, body }, baseline });
-                }
-            }
-            (End::Complete, ..) => dropped(Reason::BodyTooLarge),
-        }
-    }
 }
