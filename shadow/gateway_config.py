@@ -10,7 +10,7 @@ import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, Literal
 
 from clusters.command import fill_variables
 from records.instance import Instance
@@ -26,34 +26,38 @@ Resolve = Callable[[str], str]
 
 @dataclass(frozen=True, slots=True)
 class GatewayFiles:
-    """Where a gateway keeps what it reads and writes."""
+    """Where a gateway keeps what it reads and writes; `state` outlives it, where a mode and a share must."""
 
     token: Path
     pairs: Path
+    state: Path | None = None
 
 
 def gateway_config(
-    plan: Plan, instances: Sequence[Instance], files: GatewayFiles, *, environ: Mapping[str, str], resolve: Resolve
-) -> dict[str, Any]:
+    plan: Plan, instances: Sequence[Instance], files: GatewayFiles, *, environ: Mapping[str, str], resolve: Resolve,
+    mode: Literal["off", "shadow", "canary", "full"] | None = None,
+) -> dict[str, Any]:  # fmt: skip
     """Return the gateway's configuration.
 
     Args:
         plan: its workload, twins and `[shadow.gateway]`.
         instances: the running ones of both twins.
         environ: where `${ENV}` of headers is taken from.
+        mode: at its start; None: the plan's. The gray release's section is written with "canary" alone.
     Raises: TargetError with every reason why a gateway cannot stand before this plan's twins.
     """
     faults = tuple(_faults(plan, environ))
     if faults:
         raise TargetError("\n".join(faults))
     gateway = plan.shadow.gateway
+    is_canary = mode == "canary"
     side = {twin: _side(plan, twin, instances, environ, resolve) for twin in plan.twins}
     return {
         "listen": resolve(gateway.listen),
         "admin": resolve(gateway.admin),
         "token_file": str(files.token),
-        "mode": gateway.mode,
-        "state_file": None,
+        "mode": mode or gateway.mode,
+        "state_file": None if files.state is None else str(files.state),
         "sides": {
             "baseline": side[plan.baseline],
             "candidate": side[plan.candidate],
@@ -67,7 +71,8 @@ def gateway_config(
         "mirror": {
             "queue": gateway.mirror_queue, "concurrency": gateway.mirror_concurrency,
             "timeout_s": gateway.mirror_timeout_s, "body_bytes": gateway.mirror_body_bytes,
-            "retries": gateway.mirror_retries, "share": gateway.mirror_share,
+            "retries": gateway.mirror_retries,
+            "share": plan.canary.shadow_share if is_canary else gateway.mirror_share,
         },
         "compare": {
             "headers": [name.lower() for name in plan.shadow.headers], "raced_header": gateway.raced_header.lower(),
@@ -78,6 +83,36 @@ def gateway_config(
             "interval_s": gateway.health_interval_s, "timeout_s": gateway.health_timeout_s,
             "fails": gateway.health_fails, "passes": gateway.health_passes,
         },
+        "canary": _canary(plan) if is_canary else None,
+    }  # fmt: skip
+
+
+def told_users(plan: Plan) -> tuple[str | None, str | None]:
+    """Return where requests tell their user: the placeholder, None when no path has it, and the header."""
+    placeholder = plan.canary.user_placeholder
+    has_it = any(f"{{{placeholder}}}" in template_of(entry).split("/") for entry in plan.workload)
+    return placeholder if has_it else None, plan.canary.user_header
+
+
+def _canary(plan: Plan) -> dict[str, Any]:
+    """Return the gray release's section: it begins with the whitelist alone, who drives it orders the shares."""
+    canary = plan.canary
+    placeholder, header = told_users(plan)
+    return {
+        "share": 0.0,
+        "whitelist": list(canary.whitelist),
+        "user": {"placeholder": placeholder, "header": header},
+        "salt": canary.salt,
+        "budget_ms": {"min": canary.budget_min_ms, "max": canary.budget_max_ms, "factor": canary.budget_factor},
+        "retry": {"ratio": canary.retry_ratio, "burst": canary.retry_burst},
+        "breaker": {
+            "window_ms": canary.breaker_window_ms, "failures": canary.breaker_failures, "ratio": canary.breaker_ratio,
+            "slow_factor": canary.breaker_slow_factor, "slow_floor_ms": canary.breaker_slow_floor_ms,
+            "slow_samples": canary.breaker_slow_samples, "open_s": canary.breaker_open_s,
+            "max_open_s": canary.breaker_max_open_s, "probes": canary.breaker_probes,
+        },
+        "check": canary.check,
+        "compare_share": canary.compare_share,
     }  # fmt: skip
 
 

@@ -32,6 +32,7 @@ FOLDER: Final = ".twinload/shadow"
 TOKEN: Final = "token"  # noqa: S105  a file's name
 CONFIG: Final = "gateway.json"
 LOG: Final = "gateway.log"
+STATE: Final = "state.json"
 _READY_S: Final = 30.0
 _QUICK_S: Final = 10.0
 _FLUSH_S: Final = 120.0
@@ -129,38 +130,44 @@ def _detail(document: bytes) -> str:
         return repr(document[:200])
 
 
-def running_admin(plan: Plan, root: Path) -> Admin:
-    """Return the admin interface of the gateway that runs here.
+def running_admin(plan: Plan, root: Path, *, folders: Sequence[str] = (FOLDER,)) -> Admin:
+    """Return the admin interface of the gateway that runs here; the first of `folders` that has a token tells it.
 
     Raises: BadEnvironment when none was started from this folder.
     """
-    token = root / FOLDER / TOKEN
-    if not token.is_file():
-        raise BadEnvironment("no gateway runs here: `twinload shadow run` starts one")
-    return Admin(plan.shadow.gateway.admin, token.read_text(encoding="ascii").strip())
+    for folder in folders:
+        token = root / folder / TOKEN
+        if token.is_file():
+            return Admin(plan.shadow.gateway.admin, token.read_text(encoding="ascii").strip())
+    raise BadEnvironment("no gateway runs here: `twinload shadow run` starts one")
 
 
 class Gateway:
     """A running gateway; a context manager that ends it and takes its secrets away. `folder` is where it writes."""
 
-    def __init__(self, plan: Plan, instances: Sequence[Instance], root: Path) -> None:
+    def __init__(self, plan: Plan, instances: Sequence[Instance], root: Path, *, mode: Mode | None = None) -> None:
         self.folder = root / FOLDER
-        self._gateway = plan.shadow.gateway
+        gateway = plan.shadow.gateway
         program = _program_of(plan, root)
-        for address in (self._gateway.listen, self._gateway.admin):
+        for address in (gateway.listen, gateway.admin):
             _check_free(address)
         _clean(self.folder)
-        files = GatewayFiles(self.folder / TOKEN, self.folder / PAIRS)
-        config = gateway_config(plan, instances, files, environ=os.environ, resolve=_numeric)
-        token = secrets.token_urlsafe(32)
-        _write_secret(files.token, token + "\n")
-        _write_secret(self.folder / CONFIG, json.dumps(config, indent=1) + "\n")
-        words = [word.replace("{config}", str(self.folder / CONFIG)) for word in self._gateway.command]
-        self.admin = Admin(self._gateway.admin, token)
+        token = write_files(self.folder, plan, instances, mode)
+        words = [word.replace("{config}", str(self.folder / CONFIG)) for word in gateway.command]
+        self.admin = Admin(gateway.admin, token)
         self.log = self.folder / LOG
-        self._child = Child.start(
-            Program(program, tuple(words), dict(os.environ), root, tuple(self._gateway.cpu_set), self.log)
-        )
+        self._program = Program(program, tuple(words), dict(os.environ), root, tuple(gateway.cpu_set), self.log)
+        self._start()
+
+    def _start(self) -> None:
+        self._log_began = self.log.stat().st_size if self.log.exists() else 0
+        self._child = Child.start(self._program)
+
+    def restart(self) -> None:
+        """Start it again after it ended; with a state file it goes on where it was. Raises as `wait_ready` does."""
+        self._child.collect()
+        self._start()
+        self.wait_ready()
 
     def wait_ready(self) -> None:
         """Return once it listens.
@@ -171,10 +178,14 @@ class Gateway:
         while time.monotonic() < deadline:
             if self.ended is not None:
                 raise BadEnvironment(f"the gateway {self.ended}:\n{self._tail()}")
-            if any(line.startswith("ready ") for line in last_lines(self.log, 1_000)):
+            if any(line.startswith(b"ready ") for line in self._told()):
                 return
             time.sleep(_STEP_S)
         raise OwnFault(f"the gateway was not ready after {_READY_S:.0f} s:\n{self._tail()}")
+
+    def _told(self) -> list[bytes]:
+        """Return the lines of its log since it was started last."""
+        return self.log.read_bytes()[self._log_began :].splitlines()
 
     @property
     def ended(self) -> str | None:
@@ -186,7 +197,7 @@ class Gateway:
         """End it: asked first, so that no request in flight fails. Safe to call twice."""
         self.admin.close()
         stop_all([self._child], _DRAIN_S)
-        for name in (TOKEN, CONFIG):
+        for name in (TOKEN, CONFIG, STATE):
             (self.folder / name).unlink(missing_ok=True)
 
     def _tail(self) -> str:
@@ -197,6 +208,22 @@ class Gateway:
 
     def __exit__(self, kind: type[BaseException] | None, value: BaseException | None, tb: TracebackType | None) -> None:
         self.close()
+
+
+def write_files(folder: Path, plan: Plan, instances: Sequence[Instance], mode: Mode | None) -> str:
+    """Write a gateway's configuration and token into a folder, and return the token; one that is there stays.
+
+    A gateway in mode canary keeps its state there too.
+    Raises: TargetError with every reason why a gateway cannot stand before these twins.
+    """
+    state = folder / STATE if mode == "canary" else None
+    files = GatewayFiles(folder / TOKEN, folder / PAIRS, state)
+    config = gateway_config(plan, instances, files, environ=os.environ, resolve=_numeric, mode=mode)
+    if not files.token.exists():
+        _write_secret(files.token, secrets.token_urlsafe(32) + "\n")
+    (folder / CONFIG).unlink(missing_ok=True)
+    _write_secret(folder / CONFIG, json.dumps(config, indent=1) + "\n")
+    return files.token.read_text(encoding="ascii").strip()
 
 
 def _program_of(plan: Plan, root: Path) -> str:
@@ -230,7 +257,7 @@ def _clean(folder: Path) -> None:
     """Make the folder, for its owner alone, and take away what a gateway before wrote."""
     folder.mkdir(parents=True, exist_ok=True, mode=0o700)
     folder.chmod(0o700)
-    for name in (PAIRS, COVERAGE, LOG, TOKEN, CONFIG):
+    for name in (PAIRS, COVERAGE, LOG, TOKEN, CONFIG, STATE):
         (folder / name).unlink(missing_ok=True)
 
 

@@ -6,17 +6,25 @@ The generator is the campaign's own, told by overrides of the plan that the base
 from __future__ import annotations
 
 import json
+import time
 from collections import Counter
+from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Final
 
+from records.channel import Counted, SweepDone, Told
+from records.channel import Sweep as SweepOrder
 from records.hdr import Sparse, merged, quantile_us
 from records.plan import Plan
 from records.second import Second
 from records.stage import Stage
 from swarm.templates import MIX
+from twinload.errors import OwnFault
+from twinload.generator import Generator
 
-WARMUP_S = 1
+WARMUP_S: Final = 1
+_STOPS_S: Final = 30.0
+_STEP_S: Final = 0.1
 
 
 def sets_through(plan: Plan, seconds: int, rate_rps: float) -> tuple[str, ...]:
@@ -75,3 +83,50 @@ class Traffic:
             "classes": dict(self.classes),
             "p50_ms": None if p50 is None else p50 / 1000, "p99_ms": None if p99 is None else p99 / 1000,
         }  # fmt: skip
+
+
+@dataclass(slots=True)
+class Sender:
+    """The traffic under way; a sweep that is over is followed by another."""
+
+    generator: Generator
+    traffic: Traffic
+    order: SweepOrder
+    detail: Callable[[str], None]
+    stopping: bool = False
+    stopped: bool = False
+
+    def __post_init__(self) -> None:
+        self.generator.sweep(self.order)
+
+    def listen(self, until_s: float) -> None:
+        """Take in what the generator tells until a moment of the monotonic clock."""
+        while True:
+            self._take(max(until_s - time.monotonic(), 0.0))
+            if time.monotonic() >= until_s:
+                return
+
+    def until(self, true: Callable[[], bool], limit_s: float, fault: str) -> None:
+        """Take in what it tells until something is true; OwnFault when that does not come."""
+        deadline_s = time.monotonic() + limit_s
+        while not true():
+            if time.monotonic() > deadline_s:
+                raise OwnFault(f"{fault}; the generator's last lines:\n{self.generator.last_lines()}")
+            self._take(_STEP_S)
+
+    def stop(self) -> None:
+        """End the traffic, and wait until nothing is in flight."""
+        self.stopping = True
+        self.generator.stop_sweep()
+        self.until(lambda: self.stopped, _STOPS_S, "the traffic did not end")
+
+    def _take(self, timeout_s: float) -> None:
+        for message in self.generator.messages(timeout_s=timeout_s):
+            if isinstance(message, Counted):
+                self.traffic.add(message.second)
+            elif isinstance(message, Told):
+                self.detail(message.event.text)
+            elif isinstance(message, SweepDone) and self.stopping:
+                self.stopped = True
+            elif isinstance(message, SweepDone):
+                self.generator.sweep(self.order)

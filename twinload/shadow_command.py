@@ -3,35 +3,22 @@
 from __future__ import annotations
 
 import argparse
-import hashlib
 import json
 import os
-import secrets
-import sys
 import time
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
 
-import msgspec
-
 from analysis.report.shadow_page import shadow_page
-from clusters import check_current, recorded, start_clusters
-from records import provenance
 from records.channel import Counted, SweepDone, Told
 from records.channel import Sweep as SweepOrder
 from records.clock import Clock
-from records.errors import RunFolderError
-from records.instance import Instance
-from records.manifest import SCHEMA, Manifest
 from records.plan import Plan
-from records.plan_file import masked_argv, plan_digest, plan_tree
-from records.run_folder import MANIFEST, REPORT, SEAL, run_id, seal
+from records.run_folder import REPORT, seal
 from shadow import render
 from shadow.cases import pairs_wanted
-from shadow.fingerprint import programs_of
 from shadow.gate import known_raw_ids
 from shadow.live import RAW, Live, ShadowRun, keep, read_run, tiers_in, write_live
 from shadow.mirrored import live_endpoints, read_mirrored
@@ -43,10 +30,11 @@ from twinload.context import Context
 from twinload.errors import BadEnvironment, Ended, Interrupted, OwnFault
 from twinload.gate_command import GateProgress
 from twinload.gateway import Gateway, running_admin
+from twinload.gateway_run import begin_folder, check_unchanged, standing_twins
+from twinload.gateway_traffic import WARMUP_S, Traffic, sets_through, stage_of
 from twinload.generator import Generator
-from twinload.pool_step import ensure_pool, pool_facts
+from twinload.pool_step import ensure_pool
 from twinload.preflight import raise_descriptors
-from twinload.shadow_traffic import WARMUP_S, Traffic, sets_through, stage_of
 from twinload.signals import orderly_end
 from userpool import Pool
 
@@ -83,11 +71,11 @@ def run(context: Context, options: argparse.Namespace) -> int:
     pool = ensure_pool(plan, context.root, context.talk.say)
     wanted = pairs_wanted(plan.shadow.bound) if options.pairs is None else options.pairs
     job = _Job(context, plan, pool, wanted, options.seconds)
-    with _instances(context, plan) as instances, Gateway(plan, instances, context.root) as gateway:
+    with standing_twins(context, plan) as instances, Gateway(plan, instances, context.root) as gateway:
         if plan.swarm.cpu_set:
             os.sched_setaffinity(0, plan.swarm.cpu_set)  # what compares must not run on the twins' cores
         gateway.wait_ready()
-        folder = _begin(job, instances)
+        folder, _ = begin_folder(context, plan, "shadow", instances, pool)
         _measure(job, gateway)
         _keep(job, gateway, folder)
     passed = _finish(context, folder)
@@ -115,9 +103,7 @@ def status(context: Context, _options: argparse.Namespace) -> int:
 def report(context: Context, options: argparse.Namespace) -> int:
     """Judge a shadow run's pairs anew and draw its page again; 0 when the gate passed, 1 when not."""
     folder = Path(options.run).resolve()
-    broken = _broken(folder)
-    if broken:
-        raise BadEnvironment(f"{folder}: changed since it was sealed: {', '.join(broken)}; it is not to be trusted")
+    check_unchanged(folder, RAW)
     return 0 if _finish(context, folder) else 1
 
 
@@ -133,46 +119,10 @@ def _check(plan: Plan, options: argparse.Namespace) -> None:
             raise BadEnvironment(f"--{name} {value}: give 1 or more")
 
 
-@contextmanager
-def _instances(context: Context, plan: Plan) -> Iterator[Sequence[Instance]]:
-    """Give the twins that are up, else start them and end them again."""
-    up = recorded(context.root, plan)
-    if {one.twin for one in up} >= set(plan.twins):
-        check_current(plan, context.root, up)
-        yield up
-        return
-    with start_clusters(plan, context.root, say=context.talk.say) as clusters:
-        yield clusters.instances
-
-
-def _begin(job: _Job, instances: Sequence[Instance]) -> Path:
-    """Make the run's folder, with its manifest, before the first request."""
-    plan, clock, context = job.plan, Clock.now(), job.context
-    folder = context.runs / run_id(f"{plan.label}-shadow", clock)
-    if folder.exists():
-        folder = folder.with_name(f"{folder.name}-{secrets.token_hex(2)}")
-    commit, dirty = provenance.commit()
-    manifest = Manifest(
-        schema=SCHEMA, run_id=folder.name, label=plan.label, utc=clock.utc(clock.mono_ns), mono_ns=clock.mono_ns,
-        wall_ns=clock.wall_ns, argv=masked_argv(sys.argv[1:]), commit=commit, dirty=dirty,
-        versions=provenance.versions(),
-        binaries={name: program.digest for name, program in programs_of(plan, context.root).items()},
-        host=provenance.host_facts(), plan=plan_tree(plan), plan_digest=plan_digest(plan), pool=pool_facts(job.pool),
-        gate=None, instances=tuple(instances), seats=plan.seats, sender="native-schedule",
-    )  # fmt: skip
-    try:
-        folder.mkdir(parents=True)
-    except OSError as error:
-        raise BadEnvironment(f"{folder}: cannot be made ({error.strerror}); give another by --runs DIR") from None
-    write_whole(folder / MANIFEST, msgspec.json.format(msgspec.json.encode(manifest), indent=1) + b"\n")
-    context.talk.say(f"run folder: {folder}")
-    return folder
-
-
 def _measure(job: _Job, gateway: Gateway) -> None:
     """Send the traffic; what ended it early is noted, never raised, so that what there is gets judged."""
     context = job.context
-    sets = (*context.sets, *sets_through(job.plan, job.length_s))
+    sets = (*context.sets, *sets_through(job.plan, job.length_s, job.plan.shadow.gateway.rate_rps))
     try:
         with (
             orderly_end(lambda: context.talk.say("stopping: what was compared is judged now")) as end_wanted,
@@ -194,7 +144,8 @@ def _drive(
     job: _Job, gateway: Gateway, generator: Generator, end_wanted: Callable[[], bool], progress: GateProgress
 ) -> None:
     """Take what the generator counts until its sweep is over; end it when enough was compared or it must end."""
-    generator.sweep(SweepOrder((stage_of(job.plan, job.length_s),)))
+    rate_rps = job.plan.shadow.gateway.rate_rps
+    generator.sweep(SweepOrder((stage_of(job.plan, job.length_s, rate_rps, "shadow"),)))
     deadline = time.monotonic() + job.length_s + WARMUP_S + job.plan.swarm.timeout_s + _LATE_S
     stopping = False
     while time.monotonic() < deadline:
@@ -253,23 +204,6 @@ def _write(folder: Path, run: ShadowRun, found: GateReport, plain: dict[str, Any
     write_whole(folder / RESULT, json.dumps(plain, indent=1, ensure_ascii=False).encode() + b"\n")
     write_whole(folder / REPORT / "index.html", shadow_page(run, found).encode())
     seal(folder)
-
-
-def _broken(folder: Path) -> tuple[str, ...]:
-    """Return the raw files that are not what the seal says; () when there is no seal."""
-    path = folder / SEAL
-    if not path.is_file():
-        return ()
-    try:
-        hashes = msgspec.json.decode(path.read_bytes(), type=dict[str, str])
-    except msgspec.DecodeError as error:
-        raise RunFolderError(f"{path}: {error}; the seal is damaged and vouches for nothing") from error
-    files = {name: folder / name for name in RAW if name in hashes}
-    return tuple(
-        name
-        for name, file in files.items()
-        if not file.is_file() or hashlib.sha256(file.read_bytes()).hexdigest() != hashes[name]
-    )
 
 
 def _flat(value: Any, path: str = "") -> Iterator[str]:

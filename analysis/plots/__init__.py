@@ -38,8 +38,13 @@ def draw_picture(name: str, findings: Findings) -> Figure:
 
 def png_of(name: str, findings: Findings) -> bytes:
     """Return one picture as PNG, 1,600 pixels wide; no date or version in it."""
+    return png(lambda: PICTURES[name](findings))
+
+
+def png(draw: Callable[[], Figure]) -> bytes:
+    """Return what is drawn as PNG."""
     with mpl.rc_context(style.SETTINGS):
-        figure = PICTURES[name](findings)
+        figure = draw()
         out = io.BytesIO()
         figure.savefig(out, format="png", metadata={"Software": None})
     return out.getvalue()

@@ -58,10 +58,15 @@ def looks(findings: Findings) -> tuple[Look, Look]:
 
 def new_figure(findings: Findings, title: str, height_in: float) -> Figure:
     """Return an empty figure with its title and, below it, which run it shows and what every figure of it hangs on."""
-    figure = Figure(figsize=(WIDTH_IN, height_in), layout=ConstrainedLayoutEngine(w_pad=0.14, h_pad=0.1, wspace=0.02))
     lines = [title, origin(findings)]
     if findings.coalesce_us:
         lines.append(f"Note: {coalescing_text(findings.coalesce_us)}")
+    return titled_figure(lines, height_in)
+
+
+def titled_figure(lines: Sequence[str], height_in: float) -> Figure:
+    """Return an empty figure with lines of title."""
+    figure = Figure(figsize=(WIDTH_IN, height_in), layout=ConstrainedLayoutEngine(w_pad=0.14, h_pad=0.1, wspace=0.02))
     figure.suptitle("\n".join(lines), x=0.01, ha="left")
     return figure
 
