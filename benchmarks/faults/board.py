@@ -1,4 +1,4 @@
-"""Sixteen bytes and one that two processes share: what a service was sent, and what it is to suffer from.
+"""A few bytes that two processes share: what a service was sent, and what it is to suffer from.
 
 A file mapped into memory, so that it holds what was noted when the service is killed, stopped or out of memory.
 
@@ -6,7 +6,8 @@ A file mapped into memory, so that it holds what was noted when the service is k
 |---|---|
 | 0 to 7 | requests of callers that came |
 | 8 to 15 | when the last one came, ns of the machine's monotonic clock |
-| 16 | the sickness, 0: none |
+| 16 to 23 | when it died by itself, by the same clock |
+| 24 | the sickness, 0: none |
 """
 
 from __future__ import annotations
@@ -16,9 +17,10 @@ import struct
 import time
 from pathlib import Path
 
-_SIZE = 17
-_SICKNESS = 16
+_SICKNESS = 24
+_SIZE = _SICKNESS + 1
 _SEEN = struct.Struct("=QQ")
+_DIED = struct.Struct("=Q")
 
 
 class Board:
@@ -39,6 +41,16 @@ class Board:
         """Return how many requests came, and when the last one did; 0 when none."""
         count, last_ns = _SEEN.unpack_from(self._map, 0)
         return count, last_ns
+
+    @property
+    def died_ns(self) -> int:
+        """When the service died by itself; 0 when it did not."""
+        found: int = _DIED.unpack_from(self._map, _SEEN.size)[0]
+        return found
+
+    def note_death(self) -> None:
+        """Note that it dies now."""
+        _DIED.pack_into(self._map, _SEEN.size, time.monotonic_ns())
 
     @property
     def sickness(self) -> int:

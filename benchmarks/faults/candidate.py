@@ -62,7 +62,7 @@ def _out_of_memory(candidate: Candidate) -> int:
     """Have it leak; the fault is its death."""
     candidate.board.sickness = Sickness.LEAK
     candidate.process.wait(_DIES_WITHIN_S)
-    return time.monotonic_ns()
+    return candidate.board.died_ns
 
 
 def _store_lost(candidate: Candidate) -> int:

@@ -109,7 +109,7 @@ class Service:
         """Wait for the sickness, then take memory until there is none, and die as by the kernel's hand."""
         while self.board.sickness != Sickness.LEAK:
             await asyncio.sleep(_LEAK_EACH_S)
-        asyncio.get_running_loop().set_exception_handler(lambda _loop, _context: die())
+        asyncio.get_running_loop().set_exception_handler(lambda _loop, _context: self.die())
         held = resource_bytes() + _LEFT_BYTES
         resource.setrlimit(resource.RLIMIT_AS, (held, held))
         try:
@@ -117,12 +117,12 @@ class Service:
                 self._leaked.append(b"x" * _LEAK_BYTES)
                 await asyncio.sleep(_LEAK_EACH_S)
         except MemoryError:
-            die()
+            self.die()
 
-
-def die() -> None:
-    """Die as a process does for which there is no memory: at once, without a word."""
-    os.kill(os.getpid(), signal.SIGKILL)
+    def die(self) -> None:
+        """Die as a process does for which there is no memory: at once, without a word."""
+        self.board.note_death()
+        os.kill(os.getpid(), signal.SIGKILL)
 
 
 def resource_bytes() -> int:

@@ -1,14 +1,14 @@
 //! The gray release: a share of the users is answered by the candidate, and none of them sees a fault of it.
 //!
 //! ```text
-//! share            which users                           (pure)
-//! budget           how long the candidate may take       (pure, the time is given)
-//! retry            how many requests are asked twice     (atomic, no time)
-//! check            whether an answer is what it says     (pure)
-//! breaker          when all users come back              (pure, the time is given)
-//! windows slow     what the breaker sees                 (pure, the time is given)
-//! probe            copies that let them go again
-//! buckets counts   what the judge is given
+//! share                which users                           (pure)
+//! budget               how long the candidate may take       (pure, the time is given)
+//! retry                how many requests are asked twice     (atomic, no time)
+//! check                whether an answer is what it says     (pure)
+//! breaker              when all users come back              (pure, the time is given)
+//! windows slow streak  what the breaker sees                 (pure, the time is given)
+//! probe                copies that let them go again
+//! buckets counts       what the judge is given
 //! ```
 
 pub mod breaker;
@@ -20,6 +20,7 @@ pub mod probe;
 pub mod retry;
 pub mod share;
 pub mod slow;
+mod streak;
 pub mod windows;
 
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
