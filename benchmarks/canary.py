@@ -1,12 +1,13 @@
 """What callers notice when the candidate of a gray release falls sick: eight faults at every increment, under load.
 
-    .venv/bin/python -m benchmarks.canary [--faults killed stopped …] [--shares 0.01 …] [--rate 1000] [--doc FILE]
+    .venv/bin/python -m benchmarks.canary [--faults killed …] [--shares 0.01 …] [--rate 2000] [--seed 1] [--doc FILE]
 
 For each fault and share: a baseline, a candidate, the gateway in mode `canary` with the plan's default values, and
 callers in an open loop, 19 of 20 of whose requests are reads. When the candidate is well it is struck. Counted are the
 reads that any caller did not get, whole and with the right bytes; and the time from the fault to the last request that
 the candidate was sent: noted by the candidate itself, for a stopped one by a forwarder before it, and for a dead one,
-to which nothing can be sent, by the gateway's own count, which is asked every 10 ms.
+to which nothing can be sent, by the gateway's own count, which is asked every 10 ms. A trial whose breaker opened
+before the fault, as on a machine that is too busy, is told and run anew.
 
 Writes `failed_requests_over_all_faults`, `fallback_ms` (the largest), `fallback_ms_median`, `faults` and
 `fault_requests` into gateway.json. Exit code 1 when a read failed or callers did not end at the baseline, 2 when the
@@ -16,6 +17,7 @@ gateway is not built.
 from __future__ import annotations
 
 import argparse
+import itertools
 import statistics
 import sys
 import tempfile
@@ -24,11 +26,12 @@ from pathlib import Path
 
 from rich.console import Console
 
-from benchmarks.faults.candidate import FAULTS, missing_for
-from benchmarks.faults.trial import BINARY, Outcome, run_trial
+from benchmarks.faults.candidate import FAULTS, Fault, missing_for
+from benchmarks.faults.trial import BINARY, OpenedEarly, Outcome, run_trial
 from benchmarks.gateway_figures import write_figures
 
 SHARES = (0.01, 0.05, 0.25, 0.5, 1.0)
+ATTEMPTS = 5
 
 
 def main(argv: list[str] | None = None) -> int:
@@ -37,7 +40,8 @@ def main(argv: list[str] | None = None) -> int:
     names = [fault.name for fault in FAULTS]
     parser.add_argument("--faults", nargs="+", choices=names, default=names)
     parser.add_argument("--shares", nargs="+", type=float, default=list(SHARES))
-    parser.add_argument("--rate", type=float, default=1_000.0, help="requests a second")
+    parser.add_argument("--rate", type=float, default=2_000.0, help="requests a second")
+    parser.add_argument("--seed", type=int, default=1, help="of the first trial; each has another")
     parser.add_argument("--doc", type=Path, help="where the table is written as Markdown")
     options = parser.parse_args(argv)
     console = Console(width=None if sys.stdout.isatty() else 120)
@@ -45,7 +49,7 @@ def main(argv: list[str] | None = None) -> int:
         console.print(".twinload/bin/gateway is missing: run `make setup`", style="red")
         return 2
     outcomes = []
-    for outcome in trials(options.faults, options.shares, options.rate, console):
+    for outcome in trials(options, console):
         console.print(told(outcome), markup=False)
         outcomes.append(outcome)
     figures = figures_of(outcomes)
@@ -56,15 +60,31 @@ def main(argv: list[str] | None = None) -> int:
     return 0 if not figures["failed_requests_over_all_faults"] and figures["fallback_ms"] is not None else 1
 
 
-def trials(names: Sequence[str], shares: Sequence[float], rate_rps: float, console: Console) -> Iterator[Outcome]:
+def trials(options: argparse.Namespace, console: Console) -> Iterator[Outcome]:
     """Yield the outcome of each fault at each share."""
-    for fault in (one for one in FAULTS if one.name in names):
+    seeds = itertools.count(options.seed)
+    for fault in (one for one in FAULTS if one.name in options.faults):
         if (why := missing_for(fault)) is not None:
             console.print(f"{fault.name}: left out, {why}", style="yellow")
             continue
-        for share in shares:
+        for share in options.shares:
+            yield one_trial(fault, share, options.rate, seeds, console)
+
+
+def one_trial(fault: Fault, share: float, rate_rps: float, seeds: Iterator[int], console: Console) -> Outcome:
+    """Run a trial, anew while the breaker opens before the fault.
+
+    Raises: OpenedEarly when that happens again and again: the machine cannot carry this rate.
+    """
+    for attempt in itertools.count(1):
+        try:
             with tempfile.TemporaryDirectory(prefix="twinload-faults-") as folder:
-                yield run_trial(fault, share, rate_rps, Path(folder))
+                return run_trial(fault, share, rate_rps, Path(folder), seed=next(seeds))
+        except OpenedEarly as early:
+            console.print(f"{fault.name} at {share:.0%}: opened before the fault ({early}), once more", style="yellow")
+            if attempt == ATTEMPTS:
+                raise
+    raise AssertionError  # the count has no end
 
 
 def told(one: Outcome) -> str:
@@ -73,7 +93,7 @@ def told(one: Outcome) -> str:
     amiss = {how: count for how, count in one.how.items() if how != "good"}
     writes = {how: count for how, count in one.unsafe.items() if how != "good"}
     return (
-        f"{one.fault} at {one.share:.0%}: {one.failed} of {one.requests:,} reads failed {amiss or ''}, "
+        f"{one.fault} at {one.share:.0%}: {one.failed} of {one.requests:,} reads failed{f' {amiss}' if amiss else ''}, "
         f"on the baseline after {fallback} ({one.reason}); of {one.unsafe.total()} writes {writes or 'none'} failed, "
         f"{one.twice} came twice"
     )

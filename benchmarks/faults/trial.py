@@ -54,6 +54,10 @@ class Outcome:
     to_candidate: int
 
 
+class OpenedEarly(Exception):  # noqa: N818  it is no error of ours, and told as what happened
+    """The breaker opened before the candidate was struck: on a machine that is too busy it was slow all the same."""
+
+
 def plan_of(baseline: str, candidate: str) -> Plan:
     """Return a plan of two such services, with the gateway's own values for all that is not said here.
 
@@ -101,7 +105,7 @@ def running_gateway(plan: Plan, folder: Path, share: float) -> Iterator[Admin]:
 def run_trial(fault: Fault, share: float, rate_rps: float, folder: Path, *, seed: int = 1) -> Outcome:
     """Let a fault befall a candidate; everything is started for it and ended after it.
 
-    Raises: RuntimeError when the candidate is not asked within a minute.
+    Raises: RuntimeError when the candidate is not asked within a minute, OpenedEarly when it is left before its fault.
     """
     base = [f"--board={folder / 'baseline'}", f"--writes={folder / 'baseline-writes'}"]
     with running_program("service", base) as (_, baseline), running_candidate(fault, folder) as candidate:
@@ -131,7 +135,10 @@ def _warm(admin: Admin) -> None:
     begin_s = time.monotonic()
     while time.monotonic() < begin_s + _WARM_WITHIN_S:
         time.sleep(0.05)
-        if time.monotonic() > begin_s + _WARM_S and _asked(admin.status()) >= _WARM_REQUESTS:
+        status = admin.status()
+        if status["canary"]["breaker"]["state"] != "closed":
+            raise OpenedEarly(status["canary"]["breaker"]["reason"])
+        if time.monotonic() > begin_s + _WARM_S and _asked(status) >= _WARM_REQUESTS:
             return
     raise RuntimeError(f"the candidate was asked {_asked(admin.status())} times in {_WARM_WITHIN_S:g} s")
 
@@ -141,10 +148,8 @@ def _watch(fault: Fault, candidate: Candidate, admin: Admin) -> tuple[int | None
 
     What only the gateway knows is asked of it every 10 ms, and dated when it was seen.
     """
-    struck_ns = time.monotonic_ns()
     known = _asked(admin.status())
-    struck_ns = fault.strike(candidate)
-    last_ns = struck_ns
+    last_ns = struck_ns = fault.strike(candidate)
     while (now_ns := time.monotonic_ns()) < struck_ns + _WATCHED_S * 1e9:
         status = admin.status()
         if candidate.sent is not None:
