@@ -10,6 +10,7 @@ import pytest
 from gateway_rig import (
     Callers,
     Gateway,
+    Request,
     Service,
     canary,
     configuration,
@@ -19,18 +20,21 @@ from gateway_rig import (
     reply,
     until,
 )
+from prometheus_client.parser import text_string_to_metric_families
 
 from shadow.gateway_events import event_page
 from twinload.errors import BadEnvironment
 from twinload.gateway import Admin, Overtaken
 
-USERS = [f"u-{number}" for number in range(200)]
-CANDIDATE = b'{"by":"candidate"}'
+USERS = [f"u-{number}" for number in range(60)]
+QUICK = {"open_s": 0.05, "max_open_s": 0.05}
+ANSWER = reply(x_by="candidate")
+"""The candidate's: what is compared is the baseline's."""
 
 
 @pytest.fixture(autouse=True)
 def _sides(baseline: Service, candidate: Service) -> None:
-    candidate.behaviour = lambda _request: reply(CANDIDATE)
+    candidate.behaviour = lambda _request: ANSWER
 
 
 def released(folder: Path, baseline: Service, candidate: Service, **keys: Any) -> dict[str, Any]:
@@ -43,7 +47,9 @@ def released(folder: Path, baseline: Service, candidate: Service, **keys: Any) -
 
 def exposed(one: Gateway) -> set[str]:
     """The users that the candidate answers now."""
-    return {user for user in USERS if one.get(f"/v1/users/{user}/balance") == (200, CANDIDATE)}
+    answers = {user: exchange(one.address, "GET", f"/v1/users/{user}/balance")[0] for user in USERS}
+    assert {answer.status for answer in answers.values()} == {200}
+    return {user for user, answer in answers.items() if answer.getheader("x-by") == "candidate"}
 
 
 def state(folder: Path) -> dict[str, Any]:
@@ -104,6 +110,42 @@ def test_what_cannot_be_meant_is_refused_and_changes_nothing(
         assert (status, json.loads(text)["detail"].startswith("Say ")) == (400, True)
         assert one.status()["canary"]["share"] == 0.25
         assert one.events()["events"] == []
+
+
+def test_a_share_is_set_and_outlives_a_kill_with_the_same_users(
+    tmp_path: Path, baseline: Service, candidate: Service
+) -> None:
+    tree = released(tmp_path, baseline, candidate, share=0.0)
+    with gateway(tmp_path, tree) as one:
+        assert exposed(one) == set()
+        few = (one.share(0.1), exposed(one))[1]
+        assert one.share(0.4)["share"] == 0.4
+        users = exposed(one)
+        assert few < users
+        assert len(users) < len(USERS)
+        one.kill()
+    assert state(tmp_path) == {"mode": "canary", "share": 0.4, "latched": False, "breaker": {"opens": 0}}
+    with gateway(tmp_path, tree) as one:
+        assert (one.status()["mode"], one.status()["canary"]["share"]) == ("canary", 0.4)
+        assert exposed(one) == users
+
+
+def test_back_takes_everybody_at_once_and_outlives_a_kill(
+    tmp_path: Path, baseline: Service, candidate: Service
+) -> None:
+    tree = released(tmp_path, baseline, candidate, share=1.0, whitelist=["u-7"], breaker=QUICK)
+    with gateway(tmp_path, tree) as one:
+        assert exposed(one) == set(USERS)
+        found = one.order("back", "it smells")
+        assert (found["share"], found["latched"]) == (0.0, True)
+        assert exposed(one) == set()
+        one.kill()
+    with gateway(tmp_path, tree) as one:
+        assert (one.status()["canary"]["share"], one.status()["canary"]["latched"]) == (0.0, True)
+        assert exposed(one) == set()
+        assert one.share(0.0)["latched"] is True
+        assert one.share(0.0001)["latched"] is False
+        until(lambda: "u-7" in exposed(one), "the breaker to close again")
 
 
 def test_back_under_load_fails_no_request(tmp_path: Path, baseline: Service, candidate: Service) -> None:
@@ -224,3 +266,42 @@ def test_a_state_that_cannot_be_kept_leaves_the_share_but_not_a_back(
         status, text = one.operate("POST", "/operator", {"do": "back"})
         assert (status, b"All users are taken back" in text) == (500, True)
         assert one.status()["canary"]["latched"] is True
+
+
+def test_the_metrics_are_those_of_the_status(tmp_path: Path, baseline: Service, candidate: Service) -> None:
+    def failing(request: Request) -> bytes:
+        return reply(status="500 Internal Server Error") if "u-1/" in request.path else ANSWER
+
+    candidate.behaviour = failing
+    with gateway(tmp_path, released(tmp_path, baseline, candidate, share=1.0, whitelist=["a", "b"])) as one:
+        assert [one.get(f"/v1/users/{user}/balance")[0] for user in USERS[:4]] == [200] * 4
+        found = until(
+            lambda: next(
+                (s for s in [one.status()["canary"]] if s["routes"]["balance"]["candidate"]["requests"] == 4), None
+            ),
+            "the counts",
+        )
+        page = one.operate("GET", "/metrics", token=None)[1].decode()
+    side = found["routes"]["balance"]["candidate"]
+    assert (found["whitelist"], found["breaker"]["state"], found["unknown_user"]) == (2, "closed", 0)
+    assert (side["failed"]["status"], side["fell_back"], side["caller_failed"]) == (1, 1, 0)
+    assert sum(count for _, count in side["latency"]) == 4
+    values = {
+        (sample.name.removeprefix("twinload_gateway_"), *sorted(sample.labels.items())): sample.value
+        for family in text_string_to_metric_families(page)
+        for sample in family.samples
+    }
+    route, of_candidate = ("route", "balance"), ("side", "candidate")
+    assert values["canary_share",] == 1.0
+    assert values["canary_latched",] == 0.0
+    assert values["canary_requests_total", route, of_candidate] == 4
+    assert values["canary_failures_total", ("kind", "status"), route, of_candidate] == 1
+    assert values["canary_failures_total", ("kind", "late"), route, of_candidate] == 0
+    assert values["canary_fell_back_total", route] == 1
+    assert values["canary_caller_failed_total", route, of_candidate] == 0
+    assert values["canary_caller_failed_total", route, ("side", "baseline")] == 0
+    assert [values["breaker_state", ("state", state)] for state in ("closed", "open", "half-open")] == [1, 0, 0]
+    assert values["breaker_opens_total",] == 0
+    assert values["canary_unknown_user_total",] == 0
+    assert 0 < values["retry_budget",] <= 1_000
+    assert values["mode", ("mode", "canary")] == 1

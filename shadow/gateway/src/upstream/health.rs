@@ -72,8 +72,7 @@ pub async fn watch(side: Arc<Side>, instance: Arc<Instance>, config: HealthConfi
         }
         if let Some(healthy) = streak.note(passed, &config) {
             instance.set_healthy(healthy);
-            let fields = json!({"side": side.name, "instance": *instance.name, "healthy": healthy});
-            events.push("instance", &fields);
+            events.push("instance", &json!({"side": side.name, "instance": *instance.name, "healthy": healthy}));
         }
     }
 }
