@@ -25,12 +25,10 @@ setup: toolchains .venv/.ready .venv/.engine $(BIN)/wallet-go $(BIN)/wallet-rust
 
 run: setup  ## The main job: gate, ramp both twins to saturation, draw the report in runs/latest/report/
 	@.venv/bin/twinload run $(ARGS)
-	@echo "Open runs/latest/report/index.html"
 
 run-docker: setup images  ## The main job on containers (a Docker engine must answer: docs/containers.md)
 	@TWIN_DOCKERFILE=Dockerfile.prebuilt .venv/bin/twinload run --set label=containers \
 	  --set 'twins.go.start="compose"' --set 'twins.rust.start="compose"' $(ARGS)
-	@echo "Open runs/latest/report/index.html"
 
 images: $(IMAGES)/wallet-go $(IMAGES)/wallet-rust  ## The twins' images, of static binaries built here: no hub is needed
 	@docker version >/dev/null 2>&1 || { echo "make: no Docker engine answers at $${DOCKER_HOST:-its usual socket}: start one, or see docs/containers.md"; exit 2; }

@@ -18,11 +18,12 @@ from typing import Any, Final, TypeVar
 
 import msgspec
 
-from analysis.canary_counts import Counts, RouteCounts, since, together
+from analysis.canary_counts import since
 from records.clock import NS
 from records.errors import RunFolderError
 from records.manifest import Manifest
 from records.run_folder import RunReader
+from shadow.gray.counts import RouteCounts, SideCounts, sum_routes
 
 POLLS: Final = "canary.jsonl"
 EVENTS: Final = "events.jsonl"
@@ -51,12 +52,13 @@ class Callers:
 
 @dataclass(frozen=True, slots=True)
 class Poll:
-    """One line of `canary.jsonl`; `t_s` counts from the run's start, `share` is 0 to 1."""
+    """One line of `canary.jsonl`; `t_s` counts from the run's start, `share` is 0 to 1, `waits`: what a step wants."""
 
     t_s: float
     share: float
     routes: dict[str, RouteCounts] = field(default_factory=dict)
     callers: Callers | None = None
+    waits: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,15 +104,17 @@ class Happening:
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """`canary.json`: how the roll-out ended (done, back, held or stopped), and what its callers saw in all."""
+    """`canary.json`: how the roll-out ended (done, back, held or stopped), why, and what was left to the gateway."""
 
     outcome: str
+    reasons: tuple[str, ...] = ()
+    left: str = ""
     callers: Callers | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class CanaryRun:
-    """A gray release, read back; `outcome` None: it was killed before its end."""
+    """A gray release, read back; `outcome` None: it was killed before its end. `last`: the last poll."""
 
     manifest: Manifest
     windows: tuple[Window, ...]
@@ -118,7 +122,7 @@ class CanaryRun:
     ticks: Ticks
     happenings: tuple[Happening, ...]
     outcome: Outcome | None
-    callers: Callers | None
+    last: Poll | None
 
     @property
     def sides(self) -> tuple[str, str]:
@@ -126,6 +130,12 @@ class CanaryRun:
         twins: Mapping[str, Mapping[str, Any]] = self.manifest.plan["twins"]
         names = [str(twin.get("label") or name) for name, twin in twins.items()]
         return names[0], names[1]
+
+    @property
+    def callers(self) -> Callers | None:
+        """What the callers saw in all; None where nobody told."""
+        told = self.outcome.callers if self.outcome is not None else None
+        return told or (self.last.callers if self.last is not None else None)
 
     @property
     def reached(self) -> float:
@@ -149,11 +159,9 @@ def read_canary(folder: Path) -> CanaryRun:
     gathered = _Gathered(_width_s(folder / POLLS))
     for poll in _lines(folder / POLLS, Poll):
         gathered.take(poll)
-    outcome = _outcome(folder / RESULT)
-    last = gathered.before.callers if gathered.before is not None else None
     return CanaryRun(
         manifest, tuple(gathered.finished()), gathered.routes, gathered.ticks, tuple(_happenings(folder, manifest)),
-        outcome, outcome.callers if outcome is not None and outcome.callers is not None else last,
+        _outcome(folder / RESULT), gathered.before,
     )  # fmt: skip
 
 
@@ -171,12 +179,12 @@ class _Gathered:
         """Take the next poll; the first is the zero of all counts."""
         before, self.before = self.before, poll
         if before is None:
-            self._tick(poll, Counts())
+            self._tick(poll, SideCounts())
             return
         parts = {name: since(now, before.routes.get(name, RouteCounts())) for name, now in poll.routes.items()}
         for name, part in parts.items():
-            self.routes[name] = together((self.routes[name], part)) if name in self.routes else part
-        counts = together(parts.values())
+            self.routes[name] = sum_routes((self.routes[name], part)) if name in self.routes else part
+        counts = sum_routes(parts.values())
         self._tick(poll, counts.candidate)
         # A share that falls does so after what made it fall: the failures belong to the larger one.
         window = Window(before.t_s, poll.t_s, max(before.share, poll.share), counts, *_callers(poll, before))
@@ -193,12 +201,12 @@ class _Gathered:
     def _bin(self, t_s: float) -> int:
         return int(t_s // self._width_s)
 
-    def _tick(self, poll: Poll, new: Counts) -> None:
+    def _tick(self, poll: Poll, new: SideCounts) -> None:
         ticks = self.ticks
         ticks.t_s.append(poll.t_s)
         ticks.share.append(poll.share)
         ticks.requests.append((ticks.requests[-1] if ticks.requests else 0) + new.requests)
-        ticks.failures.append((ticks.failures[-1] if ticks.failures else 0) + new.failures)
+        ticks.failures.append((ticks.failures[-1] if ticks.failures else 0) + new.failed.total)
 
 
 def merged_windows(windows: tuple[Window, ...]) -> Window:
@@ -206,7 +214,7 @@ def merged_windows(windows: tuple[Window, ...]) -> Window:
     done = [one.callers_done for one in windows if one.callers_done is not None]
     failed = [one.callers_failed for one in windows if one.callers_failed is not None]
     return Window(
-        windows[0].from_s, windows[-1].to_s, windows[0].share, together(one.counts for one in windows),
+        windows[0].from_s, windows[-1].to_s, windows[0].share, sum_routes(one.counts for one in windows),
         sum(done) if done else None, sum(failed) if failed else None,
     )  # fmt: skip
 

@@ -6,12 +6,12 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from itertools import groupby, pairwise
 from statistics import median
-from typing import Final, Literal
+from typing import Final
 
 from analysis.canary import CanaryRun, Happening, Ticks, Window, merged_windows
-from analysis.canary_counts import Counts, Proportion, proportion, quantile_ms, samples_for, success
+from analysis.canary_counts import Proportion, proportion, quantile_ms, samples_for, success
+from shadow.gray.counts import Side, SideCounts
 
-Side = Literal["baseline", "candidate"]
 SIDES: Final[tuple[Side, Side]] = ("baseline", "candidate")
 _SHARE_KINDS: Final = frozenset({"step", "back", "breaker", "operator", "share"})
 _END_KINDS: Final = frozenset({"done", "held", "hold", "back", "stopped"})
@@ -222,7 +222,7 @@ def _pieces(windows: list[Window], samples: Callable[[Window], int], least: int)
     return [merged_windows(tuple(piece)) for piece in pieces]
 
 
-def _of(window: Window, side: Side) -> Counts:
+def _of(window: Window, side: Side) -> SideCounts:
     return window.counts.baseline if side == "baseline" else window.counts.candidate
 
 

@@ -8,13 +8,14 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from analysis.canary import CanaryRun, Happening
-from analysis.canary_counts import Counts, Proportion, RouteCounts, quantile_ms, success, together
+from analysis.canary_counts import Proportion, faults_of, kinds_of, quantile_ms, success
 from analysis.canary_series import Retreat, Stretch, poll_s, retreats, stretches
 from analysis.numbers_told import UNKNOWN, number
+from shadow.gray.counts import SideCounts, sum_routes
 
 _SHOWN: Final = frozenset({"step", "hold", "resume", "back", "done", "held", "stopped", "breaker", "fault", "operator"})
 
-_TOLD: Final = frozenset({"from", "to"})  # of the breaker: said by what it did
+_TOLD: Final = frozenset({"from", "to", "reason"})  # of the breaker: said by what it did
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,7 +87,7 @@ def story(run: CanaryRun) -> tuple[str, ...]:
     shares = list(dict.fromkeys(percent(one.window.share) for one in steps))
     lines = [f"{candidate} was given {_listed(shares)} of the users, over {_seconds(run.length_s)}."]
     lines += [_retreat_text(run, one) for one in retreats(run)]
-    lines += [*_answered(run), *_compared(run)]
+    lines += [*_answered(run), *_compared(run), *_end(run)]
     return tuple(lines)
 
 
@@ -113,16 +114,11 @@ def route_rows(run: CanaryRun) -> tuple[tuple[str, ...], ...]:
     return tuple(
         (
             name, f"{counts.baseline.requests:,}", f"{counts.candidate.requests:,}",
-            kinds_text(counts.candidate.failed), f"{counts.candidate.fell_back:,}", f"{faults_of(counts):,}",
+            kinds_text(kinds_of(counts.candidate.failed)), f"{counts.candidate.fell_back:,}", f"{faults_of(counts):,}",
             f"{counts.compared.match + counts.compared.mismatch:,}", f"{counts.compared.mismatch:,}",
         )
         for name, counts in run.routes.items()
     )  # fmt: skip
-
-
-def faults_of(counts: RouteCounts) -> int:
-    """Return the requests that brought their caller a 5xx or nothing."""
-    return counts.baseline.caller_failed + counts.candidate.caller_failed
 
 
 def figures_text(figures: Mapping[str, Any], prefix: str = "") -> str:
@@ -175,10 +171,11 @@ def _into_step(run: CanaryRun, at_s: float) -> str:
 
 def _answered(run: CanaryRun) -> list[str]:
     baseline, candidate = run.sides
-    whole = together(run.routes.values())
+    whole = sum_routes(run.routes.values())
     requests = whole.baseline.requests + whole.candidate.requests
+    failed = kinds_text(kinds_of(whole.candidate.failed))
     lines = [
-        f"{candidate} was asked {whole.candidate.requests:,} times and failed {kinds_text(whole.candidate.failed)}; "
+        f"{candidate} was asked {whole.candidate.requests:,} times and failed {failed}; "
         f"{whole.candidate.fell_back:,} of its requests were answered by {baseline} instead.",
         f"Callers who saw a fault, by the gateway's count: {faults_of(whole):,} of {requests:,} requests "
         f"({whole.candidate.caller_failed:,} on {candidate}'s side, {whole.baseline.caller_failed:,} on {baseline}'s).",
@@ -193,11 +190,19 @@ def _answered(run: CanaryRun) -> list[str]:
 
 
 def _compared(run: CanaryRun) -> list[str]:
-    found = together(run.routes.values()).compared
+    found = sum_routes(run.routes.values()).compared
     pairs = found.match + found.mismatch
     if not pairs:
         return ["No answers were compared."]
     return [f"{pairs:,} pairs of answers were compared: {found.mismatch:,} differed."]
+
+
+def _end(run: CanaryRun) -> list[str]:
+    if run.outcome is None:
+        waits = run.last.waits if run.last is not None else ()
+        return [f"It was cut short while it waited: {'; '.join(waits)}."] if waits else []
+    why = "; ".join(run.outcome.reasons)
+    return [text for text in (f"It ended as {run.outcome.outcome}: {why}." if why else "", run.outcome.left) if text]
 
 
 def _step_row(stretch: Stretch) -> StepRow:
@@ -206,13 +211,13 @@ def _step_row(stretch: Stretch) -> StepRow:
     return StepRow(
         percent(window.share), f"{window.from_s:,.1f} – {window.to_s:,.1f}", _both(sides, lambda c: f"{c.requests:,}"),
         _both(sides, lambda c: _success_text(success(c))), _both(sides, lambda c: _ms(quantile_ms(c, 0.5))),
-        _both(sides, lambda c: _ms(quantile_ms(c, 0.99))), kinds_text(counts.candidate.failed),
+        _both(sides, lambda c: _ms(quantile_ms(c, 0.99))), kinds_text(kinds_of(counts.candidate.failed)),
         f"{counts.candidate.fell_back:,}", f"{faults_of(counts):,}",
         f"{counts.compared.mismatch:,} of {counts.compared.match + counts.compared.mismatch:,}", _ended(stretch.ended),
     )  # fmt: skip
 
 
-def _both(sides: tuple[Counts, Counts], text: Callable[[Counts], str]) -> tuple[str, str]:
+def _both(sides: tuple[SideCounts, SideCounts], text: Callable[[SideCounts], str]) -> tuple[str, str]:
     return text(sides[0]), text(sides[1])
 
 

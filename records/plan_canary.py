@@ -39,8 +39,8 @@ class CanaryPlan(Section):
 
     steps: list[Share] = Field(default=[0.01, 0.05, 0.25, 0.5, 1.0], min_length=1, max_length=100)
     soak_s: float = Field(default=30.0, ge=0, le=604_800)
-    min_requests: int = Field(default=1_000, ge=1, le=1_000_000_000)
-    max_step_s: float = Field(default=600.0, gt=0, le=2_592_000)
+    min_requests: int = Field(default=200, ge=1, le=1_000_000_000)
+    max_step_s: float = Field(default=900.0, gt=0, le=2_592_000)
     poll_s: float = Field(default=0.5, ge=0.05, le=60)
     alpha: float = Field(default=0.01, gt=0, le=0.5)
     failure_margin: float = Field(default=0.001, ge=0, le=0.5)
@@ -49,7 +49,7 @@ class CanaryPlan(Section):
     mismatch: Literal["back", "tell"] = "back"
     on_open: Literal["back", "hold"] = "back"
     traffic: bool = True
-    rate_rps: float = Field(default=300.0, gt=0, le=1_000_000)
+    rate_rps: float = Field(default=500.0, gt=0, le=1_000_000)
 
     whitelist: list[Annotated[str, Field(min_length=1)]] = Field(default_factory=list)
     user_placeholder: Annotated[str, Field(pattern=r"^[a-z_0-9]+$")] = "user_id"

@@ -30,6 +30,7 @@ examples:
   twinload run --set stages.kind=steps --set stages.rates_rps=[200,400,800]
   twinload init mine && twinload check --plan mine/twinload.toml
   twinload shadow run --pairs 3000          live traffic through the gateway, both twins compared
+  twinload canary run                       users move to the candidate step by step, under traffic
   twinload compare runs/last runs/latest --anyway commit --out compare
   twinload up && locust                     both twins up, then by hand in the web UI
 """
@@ -102,6 +103,7 @@ def parser() -> argparse.ArgumentParser:
     run.add_argument("--resume", metavar="RUN", help="go on with a run that was killed or interrupted")
     run.add_argument("--baseline", metavar="RUN", help="hold the run against this earlier one when it is done")
     _shadow(verbs, common)
+    _canary(verbs, common)
     report = verb("report", "draw a run's report again, from its folder alone", "report_command:report")
     report.add_argument("run", metavar="RUN", help="a run folder, such as runs/latest")
     audit = verb("audit", "is every byte as sealed, does every figure follow from the lines?", "audit_command:audit")
@@ -134,6 +136,34 @@ def _shadow(verbs: Any, common: argparse.ArgumentParser) -> None:
     verb("status", "what the gateway that runs here counted")
     report = verb("report", "judge a shadow run's pairs anew and draw its page again")
     report.add_argument("run", metavar="RUN", help="a shadow run's folder")
+
+
+def _canary(verbs: Any, common: argparse.ArgumentParser) -> None:
+    """Add `canary run | status | step | hold | resume | back | report | config`."""
+    text = "the gray release: users move to the candidate step by step, and all back on any anomaly"
+    parts = verbs.add_parser("canary", help=text, description=text).add_subparsers(metavar="WHAT", required=True)
+
+    def verb(name: str, text: str, function: str) -> argparse.ArgumentParser:
+        made: argparse.ArgumentParser = parts.add_parser(name, help=text, description=text, parents=[common])
+        made.set_defaults(command=_late(f"canary_command:{function}"))
+        return made
+
+    run = verb("run", "walk the plan's steps; 0 at the end of the last one, 1 when it went back or was held", "run")
+    run.add_argument("--no-traffic", action="store_true", help="live callers are there: only decide")
+    run.add_argument("--anew", action="store_true", help="begin although everything was taken back before")
+    status = verb("status", "the gateway's figures, and what the roll-out waits for", "status")
+    status.add_argument("--watch", action="store_true", help="again and again, until Ctrl-C")
+    for name, text in {
+        "step": "take the next step now, without waiting for evidence", "hold": "take no step until resumed",
+        "resume": "go on", "back": "all users to the baseline at once, and no roll-out any more",
+    }.items():  # fmt: skip
+        said = verb(name, text, "order")
+        said.set_defaults(order=name)
+        said.add_argument("--why", default="", metavar="TEXT", help="kept in the events, at most 200 characters")
+    report = verb("report", "draw a gray release's page again", "report")
+    report.add_argument("run", metavar="RUN", help="a gray release's folder")
+    config = verb("config", "write the files of a gateway that stands before a live service", "config")
+    config.add_argument("--out", metavar="DIR", help="where to (default: .twinload/canary)")
 
 
 def _common() -> argparse.ArgumentParser:

@@ -32,4 +32,4 @@ def finish_report(context: Context, folder: Path) -> None:
         context.talk.out.print_json((folder / REPORT / "summary.json").read_text(encoding="utf-8"))
     else:
         context.talk.out.print((folder / REPORT / "summary.md").read_text(encoding="utf-8"), markup=False)
-        context.talk.say(f"report: {folder / REPORT / 'index.html'}")
+    context.talk.say(f"report: {(folder / REPORT / 'index.html').resolve()}")

@@ -13,6 +13,7 @@ from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
 
 from analysis.canary import CanaryRun, Happening, Window
+from analysis.canary_counts import faults_of
 from analysis.canary_series import (
     SIDES,
     caller_spans,
@@ -22,7 +23,7 @@ from analysis.canary_series import (
     step_success,
     success_spans,
 )
-from analysis.canary_story import faults_of, outcome_text, shown_happenings, within_text
+from analysis.canary_story import outcome_text, shown_happenings, within_text
 from analysis.plots import style
 
 _COLOURS: Final = {"baseline": style.BLUE, "candidate": style.VERMILLION}
@@ -51,7 +52,7 @@ MARKS: Final = {
     "other": Mark("other", "D", style.GREY),
 }
 _FAULTS: Final[tuple[tuple[Callable[[Window], int], str, float, Any], ...]] = (
-    (lambda one: one.counts.candidate.failures, style.VERMILLION, 1.6, "-"),
+    (lambda one: one.counts.candidate.failed.total, style.VERMILLION, 1.6, "-"),
     (lambda one: one.counts.candidate.fell_back, style.BLUE, 1.6, (0, (3, 1.5))),
     (lambda one: one.counts.compared.mismatch, style.PURPLE, 1.6, "-"),
     (lambda one: faults_of(one.counts), "black", 2.4, "-"),
@@ -198,11 +199,10 @@ def _latency(axes: Axes, run: CanaryRun) -> None:
     for side in SIDES:
         for q, width, dashes in ((0.5, 1.4, (0, (2, 1.2))), (0.99, 2.4, "-")):
             spans = [span for span in latency_spans(run.windows, side, q) if np.isfinite(span.value)]
-            for span in spans:
-                axes.plot(
-                    [span.from_s, span.to_s], [span.value] * 2, color=_COLOURS[side], linewidth=width,
-                    linestyle=dashes, solid_capstyle="butt", zorder=3,
-                )  # fmt: skip
+            axes.hlines(
+                [span.value for span in spans], [span.from_s for span in spans], [span.to_s for span in spans],
+                color=_COLOURS[side], linewidth=width, linestyle=dashes, capstyle="butt", zorder=3,
+            )  # fmt: skip
             drawn += [span.value for span in spans]
     if drawn:
         axes.set_ylim(min(drawn) / 1.4, max(drawn) * 1.4)

@@ -10,10 +10,11 @@ import jinja2
 
 from analysis import plots
 from analysis.canary import CanaryRun, read_canary
-from analysis.canary_counts import together
-from analysis.canary_story import event_rows, faults_of, outcome_text, route_rows, step_rows, story
+from analysis.canary_counts import faults_of
+from analysis.canary_story import event_rows, outcome_text, route_rows, step_rows, story
 from analysis.plots import canary
 from records.run_folder import REPORT
+from shadow.gray.counts import sum_routes
 from shadow.record import write_whole
 
 PAGE: Final = "index.html"
@@ -41,7 +42,7 @@ def canary_page(run: CanaryRun, picture: bytes) -> str:
     template = environment.from_string(_TEMPLATE.read_text(encoding="utf-8"))
     baseline, candidate = run.sides
     events = event_rows(run)
-    whole = together(run.routes.values())
+    whole = sum_routes(run.routes.values())
     return template.render(
         run=run.manifest,
         baseline=baseline,

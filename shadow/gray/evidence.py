@@ -22,6 +22,7 @@ from dataclasses import dataclass
 from typing import Final
 
 import numpy as np
+import numpy.typing as npt
 
 from shadow.gray.sequential import MEMORY, Blocks, FloatArray, Spread, Wealth, gains
 
@@ -29,9 +30,10 @@ SPREAD_Q: Final = 0.9
 BEYOND: Final = 10
 """Samples that must lie beyond a quantile before it is used."""
 CASH: Final = 0.2
-FAILURES: Final = 0.35
-CALLERS: Final = 0.05
-LIVE: Final = 0.75
+FAILURES: Final = 0.4
+CALLERS: Final = 0.04
+"""What is put on each metric; the rest is on latency, more on the rarer quantiles, whose evidence comes slowest."""
+LIVE: Final = 0.8
 """Part of alpha for the comparison side by side; the rest is for the one with the past."""
 KEPT: Final = 1_200
 """Blocks of the baseline that are kept to compare with when it has no more users."""
@@ -67,10 +69,10 @@ class Bets:
     """One wealth over all metrics, and what their bets need to know of the past."""
 
     def __init__(self, margins: Margins, shape: tuple[int, ...]) -> None:
-        slow = len(margins.quantiles)
-        prior = np.array([FAILURES, CALLERS, *[(1 - CASH - FAILURES - CALLERS) / slow] * slow])
+        rare = -np.log1p(-np.asarray(margins.quantiles))
+        prior = np.array([FAILURES, CALLERS, *(rare / np.sum(rare) * (1 - CASH - FAILURES - CALLERS))])
         self.wealth = Wealth.start(prior, shape)
-        self._margins = (margins.failure, *[0.0] * (1 + slow))
+        self._margins = (margins.failure, *[0.0] * (1 + len(rare)))
         self._spreads = [Spread.unknown(shape) for _ in prior]
 
     def take(self, metrics: list[Blocks]) -> None:
@@ -173,7 +175,7 @@ class Evidence:
         return found
 
 
-def _beyond(latency: FloatArray, at: FloatArray, usable: FloatArray) -> tuple[FloatArray, FloatArray]:
+def _beyond(latency: FloatArray, at: FloatArray, usable: npt.NDArray[np.bool_]) -> tuple[FloatArray, FloatArray]:
     """Return how many lie beyond a bucket, and all; 0 of 0 where there is no threshold."""
     below = np.cumsum(latency, axis=-1)
     until = np.take_along_axis(below, at[..., None].astype(np.int64), axis=-1)[..., 0]

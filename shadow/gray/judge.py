@@ -235,8 +235,10 @@ class Judge:
         for upper, count in side.latency:
             at = len(self._uppers_us) if upper is None else int(np.searchsorted(self._uppers_us, upper))
             latency[0, at] += count
-        one = (np.array([float(n)]) for n in (side.requests, side.failed.total, side.caller_failed))
-        return SideBlock(*one, latency)
+        requests, failed, callers = (
+            np.array([float(n)]) for n in (side.requests, side.failed.total, side.caller_failed)
+        )
+        return SideBlock(requests, failed, callers, latency)
 
     def _slow(self, step: _Step) -> Iterator[Slow]:
         ours, theirs = self._evidence.thresholds()

@@ -9,7 +9,6 @@ import pytest
 from gray_folder import write_lines
 
 from analysis.canary import CanaryRun, Window, read_canary
-from analysis.canary_counts import Counts, RouteCounts
 from analysis.canary_series import (
     Outage,
     caller_spans,
@@ -23,6 +22,7 @@ from analysis.canary_series import (
 )
 from records.clock import NS
 from records.errors import RunFolderError
+from shadow.gray.counts import Failures, RouteCounts, SideCounts
 
 
 def poll(at_s: float, share: float, base: int, cand: int, failed: int = 0, **more: Any) -> dict[str, Any]:
@@ -76,7 +76,7 @@ def test_stretches_are_told_by_the_decision_nearest_to_their_end(tmp_path: Path)
         (0.1, 0.0, 0.5), (0.5, 0.5, 3.0), (0.0, 3.0, 4.0),
     ]  # fmt: skip
     assert [one.ended.t_s if one.ended else None for one in found] == [0.6, 2.6, None]
-    assert found[1].window.counts.candidate.failures == 25
+    assert found[1].window.counts.candidate.failed.total == 25
 
 
 def test_a_way_back_is_told_as_at_most_the_poll_after_the_last_request(tmp_path: Path) -> None:
@@ -117,8 +117,8 @@ def test_an_event_with_the_gateways_own_clock_stands_on_the_runs(tmp_path: Path)
 
 def test_success_is_cut_into_parts_of_100_requests_within_a_share() -> None:
     def window(at_s: float, requests: int, failed: int, share: float = 0.5) -> Window:
-        side = Counts(requests, {"late": failed} if failed else {})
-        return Window(at_s, at_s + 1, share, RouteCounts(Counts(), side))
+        side = SideCounts(requests, Failures(late=failed))
+        return Window(at_s, at_s + 1, share, RouteCounts(SideCounts(), side))
 
     windows = [window(0, 60, 0), window(1, 60, 12), window(2, 150, 0), window(3, 30, 15), window(4, 20, 0, 1.0)]
     found = success_spans(windows, "candidate")
@@ -135,7 +135,7 @@ def test_the_interval_of_a_whole_share_needs_100_requests(tmp_path: Path) -> Non
 
 def test_a_quantile_has_no_part_without_its_samples() -> None:
     def window(at_s: float, count: int) -> Window:
-        return Window(at_s, at_s + 1, 1.0, RouteCounts(Counts(), Counts(count, latency=((2000, count),))))
+        return Window(at_s, at_s + 1, 1.0, RouteCounts(SideCounts(), SideCounts(count, latency=((2000, count),))))
 
     windows = [window(0, 600), window(1, 600), window(2, 900)]
     assert [(one.from_s, one.to_s, one.value) for one in latency_spans(windows, "candidate", 0.99)] == [(0, 3, 2.0)]

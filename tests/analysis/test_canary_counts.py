@@ -1,58 +1,19 @@
-"""Counts of a gray release: differences of polls, success with its interval, quantiles of buckets."""
+"""Counts of a gray release: what is new in a poll, success with its interval, quantiles of buckets."""
 
 from __future__ import annotations
 
 import math
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 from scipy import stats
 
-from analysis.canary_counts import (
-    Compared,
-    Counts,
-    RouteCounts,
-    proportion,
-    quantile_ms,
-    samples_for,
-    since,
-    success,
-    together,
-)
-
-COUNTS = st.builds(
-    Counts,
-    requests=st.integers(0, 1000),
-    failed=st.dictionaries(st.sampled_from(["refused", "late", "status"]), st.integers(1, 50)),
-    fell_back=st.integers(0, 100),
-    caller_failed=st.integers(0, 100),
-    latency=st.dictionaries(st.sampled_from([100, 110, 5000, None]), st.integers(1, 500)).map(
-        lambda found: tuple(sorted(found.items(), key=lambda one: math.inf if one[0] is None else one[0]))
-    ),
-)
-ROUTES = st.builds(
-    RouteCounts, baseline=COUNTS, candidate=COUNTS, compared=st.builds(Compared, match=st.integers(0, 9))
-)
-
-
-def test_a_poll_since_another_is_what_was_counted_between_them() -> None:
-    earlier = RouteCounts(Counts(10), Counts(5, {"late": 1}, 1, 0, ((200, 4), (300, 1))), Compared(match=3))
-    now = RouteCounts(Counts(14), Counts(8, {"late": 1, "reset": 2}, 3, 1, ((200, 5), (300, 3))), Compared(4, 1))
-    found = since(now, earlier)
-    assert found == RouteCounts(
-        Counts(4), Counts(3, {"reset": 2}, 2, 1, ((200, 1), (300, 2))), Compared(match=1, mismatch=1)
-    )
+from analysis.canary_counts import faults_of, kinds_of, proportion, quantile_ms, samples_for, since, success
+from shadow.gray.counts import Failures, RouteCounts, SideCounts
 
 
 def test_counts_that_fell_began_anew_with_the_gateway() -> None:
-    now = RouteCounts(Counts(3), Counts(1))
-    assert since(now, RouteCounts(Counts(900), Counts(100))) == now
-
-
-@given(ROUTES, ROUTES)
-def test_what_came_between_two_polls_is_what_was_added(earlier: RouteCounts, more: RouteCounts) -> None:
-    assert since(together((earlier, more)), earlier) == together((more,))
+    now = RouteCounts(SideCounts(3), SideCounts(1))
+    assert since(now, RouteCounts(SideCounts(900), SideCounts(100))) == now
 
 
 def test_wilson_of_no_failure_in_100_reaches_from_96_3_to_100_percent() -> None:
@@ -71,24 +32,29 @@ def test_wilson_is_scipys(good: int, of: int) -> None:
 
 
 def test_success_counts_every_kind_of_failure_and_is_none_without_requests() -> None:
-    found = success(Counts(200, {"late": 3, "status": 7}))
+    found = success(SideCounts(200, Failures(late=3, status=7)))
     assert found is not None
     assert found.value == 0.95
-    assert success(Counts()) is None
+    assert success(SideCounts()) is None
 
 
 def test_a_median_needs_20_samples_and_a_p99_1000() -> None:
     assert (samples_for(0.5), samples_for(0.99), samples_for(0.999)) == (20, 1000, 10_000)
-    assert quantile_ms(Counts(latency=((1000, 19),)), 0.5) is None
-    assert quantile_ms(Counts(latency=((1000, 20),)), 0.5) == 1.0
-    assert quantile_ms(Counts(latency=((1000, 999),)), 0.99) is None
+    assert quantile_ms(SideCounts(latency=((1000, 19),)), 0.5) is None
+    assert quantile_ms(SideCounts(latency=((1000, 20),)), 0.5) == 1.0
+    assert quantile_ms(SideCounts(latency=((1000, 999),)), 0.99) is None
 
 
 def test_a_quantile_is_the_upper_bound_of_the_bucket_of_its_rank() -> None:
-    counts = Counts(latency=((100, 500), (2000, 490), (50_000, 10)))
+    counts = SideCounts(latency=((100, 500), (2000, 490), (50_000, 10)))
     assert quantile_ms(counts, 0.5) == 0.1
     assert quantile_ms(counts, 0.99) == 2.0  # rank 990 of 1,000
 
 
 def test_a_quantile_in_the_bucket_without_a_bound_is_infinite() -> None:
-    assert quantile_ms(Counts(latency=((None, 11), (100, 9))), 0.5) == math.inf
+    assert quantile_ms(SideCounts(latency=((None, 11), (100, 9))), 0.5) == math.inf
+
+
+def test_kinds_that_did_not_happen_are_left_out_and_faults_are_those_of_both_sides() -> None:
+    assert kinds_of(Failures(reset=2, garbage=1)) == {"reset": 2, "garbage": 1}
+    assert faults_of(RouteCounts(SideCounts(caller_failed=3), SideCounts(caller_failed=4))) == 7

@@ -11,7 +11,7 @@ import pytest
 from records.instance import Instance
 from records.plan import Plan
 from shadow.errors import TargetError
-from shadow.gateway_config import GatewayFiles, gateway_config
+from shadow.gateway_config import GatewayFiles, gateway_config, told_users
 
 FILES = GatewayFiles(Path("/state/token"), Path("/state/pairs.jsonl"))
 
@@ -100,3 +100,32 @@ def test_limits_mirror_and_comparison_are_the_plans(
         "redact_headers": ["authorization", "cookie", "set-cookie", "proxy-authorization"], "pairs_per_kind": 5,
     }  # fmt: skip
     assert (found["token_file"], found["mode"], found["state_file"]) == ("/state/token", "shadow", None)
+
+
+def test_the_gray_releases_section_is_the_plans_and_begins_with_nobody(
+    instances_of: Callable[[Plan], tuple[Instance, ...]], plan_of: Callable[..., Plan]
+) -> None:
+    plan = plan_of(canary={"whitelist": ["u-1"], "user_header": "x-user-id", "shadow_share": 0.25, "breaker_probes": 7})
+    files = GatewayFiles(Path("/state/token"), Path("/state/pairs.jsonl"), Path("/state/state.json"))
+    found = gateway_config(plan, instances_of(plan), files, environ={}, resolve=str, mode="canary")
+    assert (found["mode"], found["state_file"], found["mirror"]["share"]) == ("canary", "/state/state.json", 0.25)
+    assert found["canary"] == {
+        "share": 0.0, "whitelist": ["u-1"], "user": {"placeholder": "user_id", "header": "x-user-id"}, "salt": "",
+        "budget_ms": {"min": 25.0, "max": 250.0, "factor": 3.0}, "retry": {"ratio": 0.2, "burst": 1000},
+        "breaker": {
+            "window_ms": 200, "failures": 5, "ratio": 0.3, "slow_factor": 4.0, "slow_floor_ms": 5.0,
+            "slow_samples": 20, "open_s": 10.0, "max_open_s": 300.0, "probes": 7,
+        },
+        "check": "json", "compare_share": 1.0,
+    }  # fmt: skip
+
+
+def test_without_a_gray_release_there_is_no_section(
+    config: Callable[..., dict[str, Any]], plan_of: Callable[..., Plan]
+) -> None:
+    assert config(plan_of())["canary"] is None
+
+
+def test_a_placeholder_that_no_path_has_is_left_out(plan_of: Callable[..., Plan]) -> None:
+    assert told_users(plan_of()) == ("user_id", None)
+    assert told_users(plan_of(canary={"user_placeholder": "account", "user_header": "x-id"})) == (None, "x-id")

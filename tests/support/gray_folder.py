@@ -108,7 +108,8 @@ def write_gray(folder: Path, drawn: Gray) -> Path:
             callers["done"] += round(drawn.rate_rps * POLL_S)
         polls.append(
             {
-                "t_s": at_s, "share": ordered, "step": step,
+                "t_s": at_s, "utc": clock.utc(int(at_s * NS)), "share": ordered, "step": step,
+                "waits": ["12 of 30 s soaked"],
                 "routes": {
                     name: {"baseline": one.plain(), "candidate": two.plain(), "compared": dict(compared[name])}
                     for name, (one, two) in sides.items()
@@ -137,9 +138,9 @@ def write_gray(folder: Path, drawn: Gray) -> Path:
         if drawn.fault_told:
             tell(drawn.fault_s, "harness", "fault", share, ["SIGKILL to rust-1"])
         counts = {"failed": 31, "requests": 40, "median_ms": None}
-        tell(back_s, "gateway", "breaker", share, ["failures"], **{"from": "closed", "to": "open", "figures": counts})
+        tell(back_s, "gateway", "breaker", share, ["failures"], **_turn("closed", "open", "failures", counts))
         tell(back_s + 0.4, "breaker", "back", 0.0, ["the breaker opened (failures)"], opens=1)
-        tell(back_s + 10.4, "gateway", "breaker", 0.0, ["operator"], **{"from": "open", "to": "half-open"})
+        tell(back_s + 10.4, "gateway", "breaker", 0.0, ["probe"], **_turn("open", "half-open", "probe", {}))
     elif not drawn.killed:
         tell(end_s, "judge", "done", drawn.steps[-1], ["the last step passed"])
     events.sort(key=lambda one: float(one["t_s"]))
@@ -152,9 +153,15 @@ def write_gray(folder: Path, drawn: Gray) -> Path:
     result = {
         "outcome": "back" if back else "done", "share": max(poll["share"] for poll in polls),
         "callers": polls[-1]["callers"],
+        "reasons": ["the breaker opened (failures)" if back else "the last step passed"],
+        "left": "all users are with Go" if back else "all users are with Rust",
     }  # fmt: skip
     (folder / "canary.json").write_text(json.dumps(result))
     return folder
+
+
+def _turn(before: str, after: str, reason: str, counts: dict[str, Any]) -> dict[str, Any]:
+    return {"from": before, "to": after, "reason": reason, "figures": counts}
 
 
 def _serve(

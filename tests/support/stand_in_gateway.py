@@ -4,6 +4,7 @@
 
 It answers from the first instance of the baseline that serves a route, asks the candidate for safe requests at once,
 compares status, content type and bytes, and writes pairs and coverage. `POST /flush` and `GET /status` are there.
+With a section "canary" users go to the candidate by its share, and what it fails the baseline answers.
 """
 
 from __future__ import annotations
@@ -17,12 +18,15 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
+from stand_in_canary import Canary
+
 CONFIG: dict[str, Any] = json.loads(Path(sys.argv[sys.argv.index("--config") + 1]).read_text(encoding="utf-8"))
 PAIRS = Path(CONFIG["compare"]["pairs_file"])
 TOKEN = Path(CONFIG["token_file"]).read_text(encoding="ascii").strip()
 LOCK = threading.Lock()
 COUNTS: dict[str, dict[str, int]] = {}
 HERE = threading.local()
+CANARY = Canary(CONFIG) if CONFIG.get("canary") else None
 
 
 def route_of(method: str, target: str) -> dict[str, Any] | None:
@@ -59,6 +63,36 @@ def ask(side: str, route: str, handler: BaseHTTPRequestHandler, body: bytes) -> 
         "status": answer.status, "headers": headers, "body": found.decode(), "truncated": False,
         "ms": 1e3 * (time.monotonic() - start_s), "instance": one["name"],
     }  # fmt: skip
+
+
+def user_of(route: dict[str, Any] | None, handler: BaseHTTPRequestHandler) -> str | None:
+    """Return who asks: by the placeholder of the path, else by the header."""
+    if route is None or CANARY is None:
+        return None
+    user = CONFIG["canary"]["user"]
+    words = zip(route["path"].split("/"), handler.path.partition("?")[0].split("/"), strict=True)
+    found = next((word for wanted, word in words if wanted == f"{{{user['placeholder']}}}"), None)
+    return found or (handler.headers.get(user["header"]) if user["header"] else None)
+
+
+def tried(route: dict[str, Any], handler: BaseHTTPRequestHandler, body: bytes) -> dict[str, Any] | None:
+    """Let the candidate answer; None when it failed and the baseline is to answer instead."""
+    assert CANARY is not None
+    start_s, found, failed = time.monotonic(), None, None
+    try:
+        found = ask("candidate", route["name"], handler, body)
+        failed = "status" if found["status"] >= 500 else None
+    except ConnectionRefusedError:
+        failed = "refused"
+    except (OSError, http.client.HTTPException):
+        failed = "reset"
+    CANARY.count(route["name"], "candidate", 1e3 * (time.monotonic() - start_s), failed, failed is not None)
+    if failed is not None or found is None:
+        return None
+    if route["safe"]:
+        same = signature(found) == signature(ask("baseline", route["name"], handler, body))
+        CANARY.compared(route["name"], "match" if same else "mismatch")
+    return found
 
 
 def signature(answer: dict[str, Any]) -> tuple[Any, ...]:
@@ -116,23 +150,49 @@ class Callers(Quiet):
     def answer(self) -> None:
         body = self.rfile.read(int(self.headers.get("content-length", 0)))
         route = route_of(self.command, self.path)
+        if CANARY is not None:
+            self.write_one(route, body)
+            return
         found = ask("baseline", route["name"] if route else "*", self, body)
         self.write(found["status"], found["headers"], found["body"].encode())
         if route is not None and route["safe"]:
             compare(route["name"], self, found)
+
+    def write_one(self, route: dict[str, Any] | None, body: bytes) -> None:
+        assert CANARY is not None
+        user = user_of(route, self)
+        found = tried(route, self, body) if route is not None and CANARY.goes_to_candidate(user) else None
+        if found is None:
+            found = ask("baseline", route["name"] if route else "*", self, body)
+            if route is not None:
+                CANARY.count(route["name"], "baseline", found["ms"], None, False)
+        self.write(found["status"], found["headers"], found["body"].encode())
 
     do_GET = do_HEAD = do_POST = answer  # noqa: N815  the names that http.server asks for
 
 
 class Admin(Quiet):
     def answer(self) -> None:
-        self.rfile.read(int(self.headers.get("content-length", 0)))
+        body = self.rfile.read(int(self.headers.get("content-length", 0)))
         if self.headers.get("authorization") != f"Bearer {TOKEN}":
             self.write(401, [], b"")
+            return
+        if CANARY is not None:
+            self.answer_canary(json.loads(body) if body else {})
             return
         routes = {name: {"pairs": counts} for name, counts in COUNTS.items()}
         sides = {"baseline": {"instances": [{"name": "b-1", "healthy": True}]}}
         self.write(200, [], json.dumps({"mode": CONFIG["mode"], "sides": sides, "routes": routes}).encode())
+
+    def answer_canary(self, tree: dict[str, Any]) -> None:
+        assert CANARY is not None
+        path, _, query = self.path.partition("?")
+        if path == "/events":
+            self.write(200, [], json.dumps(CANARY.events(int(query.partition("=")[2] or 0))).encode())
+            return
+        if self.command == "POST":
+            CANARY.order(path, tree)
+        self.write(200, [], json.dumps({"mode": CANARY.mode, "canary": CANARY.status()}).encode())
 
     do_GET = do_POST = answer  # noqa: N815
 

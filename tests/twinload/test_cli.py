@@ -16,7 +16,7 @@ ROOT = Path(__file__).parents[2]
 def test_every_command_of_the_readme_is_known() -> None:
     (actions,) = [a for a in parser()._actions if a.dest == "command" or a.metavar == "COMMAND"]
     known = {"init", "check", "pool", "compose", "up", "status", "down", "gate", "run", "report", "audit", "compare"}
-    known.add("shadow")
+    known |= {"shadow", "canary"}
     assert set(actions.choices or ()) == known
 
 

@@ -61,6 +61,7 @@ def test_the_page_tells_the_step_the_cause_the_time_back_and_that_no_caller_saw_
         "of its requests were answered by Go instead", "breaker closed → open",
         "step by the judge: not worse in failures, p50 and p99 by the margins", "failed 31, requests 40",
         "back by the breaker: the breaker opened (failures)", "7,800 requests ended, 0 failed",
+        "It ended as back: the breaker opened (failures).", "all users are with Go",
     ):  # fmt: skip
         assert part in page, part
 
@@ -78,7 +79,9 @@ def test_faults_that_callers_saw_are_told_first(tmp_path: Path) -> None:
 
 def test_a_killed_run_is_marked_partial_on_page_and_picture(tmp_path: Path) -> None:
     folder = write_gray(tmp_path / "run", Gray(steps=(0.01, 0.05), step_s=5.0, rate_rps=100, killed=True))
-    assert "partial: the run was cut short" in write_canary_report(folder).read_text()
+    page = write_canary_report(folder).read_text()
+    assert "partial: the run was cut short" in page
+    assert "It was cut short while it waited: 12 of 30 s soaked." in page
     assert "PARTIAL RUN: cut short, Rust had reached 5 %" in words(drawn(folder))
 
 

@@ -89,7 +89,9 @@ def test_a_step_that_cannot_be_shown_holds() -> None:
     assert verdict.reasons[0].startswith("not yet shown that the candidate fails at most 0.1 % more")
 
 
-@pytest.mark.parametrize(("counts", "says"), [((None, None), "no status"), ((0, 100), "baseline"), ((100, 0), "candidate")])  # fmt: skip
+@pytest.mark.parametrize(
+    ("counts", "says"), [((None, None), "no status"), ((0, 100), "the baseline has"), ((100, 0), "the candidate has")]
+)
 def test_missing_data_hold_and_say_so(counts: tuple[int | None, int | None], says: str) -> None:
     judge, rng = Judge(Rules()), np.random.default_rng(8)
     judge.begin_step(0, 0.05, 0.25)
