@@ -162,6 +162,8 @@ class Connection(asyncio.Protocol):
         self._loop.call_later(ANSWER_S * (SLOW if slow else 1), self._serve, method, target)
 
     def _serve(self, method: str, target: str) -> None:
+        if self._transport.is_closing():
+            return  # whoever asked is gone
         if self._service.store is not None and method == "GET":
             self._asking = self._loop.create_task(self._with_store(self._service.store, target))
         else:
