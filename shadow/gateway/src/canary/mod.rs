@@ -217,7 +217,7 @@ impl Canary {
             lock(&self.budgets[route].users).note(now, latency);
         }
         self.turn(|breaker| {
-            let change = breaker.note(now, arm, fault.is_some());
+            let change = breaker.note(now, arm, fault);
             change.or_else(|| breaker.latency(now, route, origin, latency?))
         });
     }

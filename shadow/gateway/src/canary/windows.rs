@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::counts::Arm;
+use super::counts::{Arm, Fault};
 
 /// Slots of the shortest window, beside the one that is not over.
 const PER_WINDOW: u32 = 4;
@@ -16,20 +16,23 @@ pub struct Tried {
     pub requests: u64,
     /// Those that failed.
     pub failed: u64,
+    /// Those of them that were only late.
+    pub late: u64,
 }
 
 impl Tried {
-    /// The share that failed; 0 without requests.
-    #[must_use]
-    #[expect(clippy::cast_precision_loss, reason = "requests of two seconds")]
-    pub fn ratio(self) -> f64 {
-        if self.requests == 0 { 0.0 } else { self.failed as f64 / self.requests as f64 }
-    }
-
     fn add(&mut self, other: Self) {
         self.requests += other.requests;
         self.failed += other.failed;
+        self.late += other.late;
     }
+}
+
+/// The share that failed; 0 without requests.
+#[must_use]
+#[expect(clippy::cast_precision_loss, reason = "requests of two seconds")]
+pub fn ratio(failed: u64, requests: u64) -> f64 {
+    if requests == 0 { 0.0 } else { failed as f64 / requests as f64 }
 }
 
 /// What a window holds.
@@ -37,6 +40,8 @@ impl Tried {
 pub struct Window {
     /// How far back it goes at most.
     pub length: Duration,
+    /// Whether the candidate failed at its end and a shortest window before.
+    pub lasts: bool,
     /// The baseline's users.
     pub baseline: Tried,
     /// The candidate's users.
@@ -71,27 +76,31 @@ impl Windows {
     }
 
     /// Notes a request that is over.
-    pub fn note(&mut self, now: Duration, arm: Arm, failed: bool) {
+    pub fn note(&mut self, now: Duration, arm: Arm, fault: Option<Fault>) {
         let number = self.number(now);
         let at = self.place(number);
         let slot = &mut self.slots[at];
         if slot.number != number {
             *slot = Slot { number, ..Slot::default() };
         }
-        slot.sides[arm as usize].add(Tried { requests: 1, failed: u64::from(failed) });
+        let (failed, late) = (u64::from(fault.is_some()), u64::from(fault == Some(Fault::Late)));
+        slot.sides[arm as usize].add(Tried { requests: 1, failed, late });
     }
 
     /// The shortest window that holds so many failures of the candidate, else the longest.
     #[must_use]
     pub fn window(&self, now: Duration, failures: u64) -> Window {
         let newest = self.number(now);
-        let mut window = Window { length: Duration::ZERO, baseline: Tried::default(), candidate: Tried::default() };
+        let none = Tried::default();
+        let mut window = Window { length: Duration::ZERO, lasts: false, baseline: none, candidate: none };
         for back in 0..self.slots.len() as u64 {
             let Some(number) = newest.checked_sub(back).filter(|number| *number > 0) else { break };
             let slot = self.slots[self.place(number)];
             if slot.number == number {
                 window.baseline.add(slot.sides[Arm::Baseline as usize]);
-                window.candidate.add(slot.sides[Arm::Candidate as usize]);
+                let candidate = slot.sides[Arm::Candidate as usize];
+                window.candidate.add(candidate);
+                window.lasts |= back >= u64::from(PER_WINDOW) && candidate.failed > 0;
             }
             window.length += self.slot;
             if back >= u64::from(PER_WINDOW) && window.candidate.failed >= failures {
@@ -126,11 +135,11 @@ mod tests {
     #[test]
     fn a_window_holds_its_time_and_lengthens_until_there_are_failures_enough() {
         let mut windows = Windows::new(WINDOW);
-        windows.note(ms(10), Arm::Candidate, true);
-        windows.note(ms(1_000), Arm::Candidate, true);
-        windows.note(ms(1_020), Arm::Baseline, false);
-        windows.note(ms(1_190), Arm::Candidate, false);
-        let of = |requests, failed| Tried { requests, failed };
+        windows.note(ms(10), Arm::Candidate, Some(Fault::Reset));
+        windows.note(ms(1_000), Arm::Candidate, Some(Fault::Reset));
+        windows.note(ms(1_020), Arm::Baseline, None);
+        windows.note(ms(1_190), Arm::Candidate, None);
+        let of = |requests, failed| Tried { requests, failed, late: 0 };
         let short = windows.window(ms(1_199), 1);
         assert_eq!((short.candidate, short.baseline, short.length), (of(2, 1), of(1, 0), ms(250)));
         let long = windows.window(ms(1_199), 2);
@@ -139,11 +148,22 @@ mod tests {
     }
 
     #[test]
+    fn failures_last_when_they_are_a_window_apart() {
+        let mut windows = Windows::new(WINDOW);
+        windows.note(ms(1_000), Arm::Candidate, Some(Fault::Late));
+        windows.note(ms(1_190), Arm::Candidate, Some(Fault::Late));
+        assert!(!windows.window(ms(1_190), 2).lasts);
+        windows.note(ms(1_200), Arm::Candidate, Some(Fault::Late));
+        let window = windows.window(ms(1_200), 2);
+        assert_eq!((window.lasts, window.candidate), (true, Tried { requests: 3, failed: 3, late: 3 }));
+    }
+
+    #[test]
     fn a_slot_of_long_ago_is_taken_anew() {
         let mut windows = Windows::new(WINDOW);
-        (0..9).for_each(|_| windows.note(ms(0), Arm::Candidate, true));
-        windows.note(ms(41 * 50), Arm::Candidate, false);
-        assert_eq!(windows.window(ms(41 * 50), 1).candidate, Tried { requests: 1, failed: 0 });
+        (0..9).for_each(|_| windows.note(ms(0), Arm::Candidate, Some(Fault::Reset)));
+        windows.note(ms(41 * 50), Arm::Candidate, None);
+        assert_eq!(windows.window(ms(41 * 50), 1).candidate, Tried { requests: 1, ..Tried::default() });
     }
 
     proptest! {
@@ -153,7 +173,7 @@ mod tests {
             let (mut now, mut seen) = (0, Vec::new());
             for (gap, failed) in gaps {
                 now += gap;
-                windows.note(ms(now), Arm::Candidate, failed);
+                windows.note(ms(now), Arm::Candidate, failed.then_some(Fault::Late));
                 seen.push((now, failed));
             }
             let window = windows.window(ms(now), failures);

@@ -1,13 +1,15 @@
 //! One request of a caller: which route, which side, what goes on, what comes back, what is copied.
 //!
 //! ```text
-//! mod       the plan, and the way of every request but those of release
+//! plan      where a request goes
+//! mod       the way of every request but those of release
 //! release   a safe request of one of the candidate's users, with the baseline behind it
 //! taken     one whole answer of a side
 //! exchange  what is counted and copied when an answer that streams is over
 //! ```
 
 mod exchange;
+mod plan;
 mod release;
 mod taken;
 
@@ -23,17 +25,17 @@ use hyper::{Request, Response, StatusCode, Uri, Version};
 use crate::body::{Body, Copy, End, Ended, SharedCopy};
 use crate::canary::Canary;
 use crate::canary::counts::{Arm, Fault};
-use crate::canary::probe::Probe;
 use crate::config::Limits;
 use crate::headers::{forward, refusal, strip_hop_by_hop};
-use crate::metrics::{Metrics, Reason, Source};
+use crate::metrics::{Metrics, Reason};
 use crate::mirror::Mirror;
-use crate::mode::{Mode, Switch};
+use crate::mode::Switch;
 use crate::problem::Problem;
-use crate::route::{self, Route};
+use crate::route::Route;
 use crate::server::Watch;
 use crate::upstream::{AskError, Failure, Head, Lease, Pools, Side, Told, ask, ask_telling};
-use exchange::{Copied, Exchange, Tally};
+use exchange::{Copied, Exchange};
+use plan::Plan;
 
 /// What all requests share.
 #[derive(Debug)]
@@ -54,18 +56,6 @@ pub struct Proxy {
     pub limits: Limits,
     /// The gray release, when the plan has one.
     pub canary: Option<Arc<Canary>>,
-}
-
-/// Where one request goes.
-struct Plan<'a> {
-    route: Option<usize>,
-    side: &'a Side,
-    source: Source,
-    mirror: Option<&'a Mirror>,
-    safe: bool,
-    /// Of a request that a gray release counts.
-    tally: Option<Tally>,
-    probe: Option<Probe>,
 }
 
 /// Counts a request as under way as long as it lives.
@@ -145,15 +135,21 @@ impl Proxy {
         let (body, passed) = self.body(body, asked.clone());
         let kept = (plan.safe || plan.is_released()).then(|| head.clone());
         let request = head.request(plan.side, body);
-        let asking = self.ask(pools, &plan, request, kept.as_ref(), passed.is_none());
+        let fell_back = AtomicBool::new(false);
+        let asking = async {
+            if plan.is_released() {
+                return Box::pin(self.ask_once(pools, &plan, request, kept.as_ref(), &fell_back)).await;
+            }
+            ask(pools, plan.side, plan.route, request, kept.as_ref().filter(|_| passed.is_none())).await
+        };
         let result = tokio::time::timeout(self.limits.timeout, asking).await.unwrap_or_else(|_elapsed| {
             let waits_for_caller = passed.is_some_and(|passed| !passed.load(Ordering::Relaxed));
             Err(if waits_for_caller { AskError::CallerSlow } else { AskError::Service(Failure::Timeout) })
         });
-        let (answer, lease, refused) = result.map_err(|error| self.failed(&plan, error, begun))?;
-        if refused {
+        if fell_back.into_inner() {
             plan.fall_back(Fault::Refused);
         }
+        let (answer, lease) = result.map_err(|error| self.failed(&plan, error, begun))?;
         let (mut parts, stream) = answer.into_parts();
         if parts.status == StatusCode::SWITCHING_PROTOCOLS {
             return Err(self.failed(&plan, AskError::Service(Failure::Invalid), begun));
@@ -182,30 +178,25 @@ impl Proxy {
         (Body::stream(body, self.limits.body_bytes, copy, Some(end)), Some(passed))
     }
 
-    /// Asks the side of the plan. What the candidate refused goes to the baseline, for a token: nothing of it was sent.
-    /// Whether that was so is told too.
-    async fn ask(
+    /// Asks the candidate once. What it refused goes to the baseline, for a token: nothing of it was sent. That it does
+    /// so is noted in `fell_back`.
+    async fn ask_once(
         &self,
         pools: &Pools,
         plan: &Plan<'_>,
         request: Request<Body>,
         kept: Option<&Head>,
-        bodiless: bool,
-    ) -> Result<(Response<Incoming>, Lease, bool), AskError> {
-        let Some(canary) = self.canary.as_ref().filter(|_| plan.is_released()) else {
-            let again = kept.filter(|_| plan.safe && bodiless);
-            let (answer, lease) = ask(pools, plan.side, plan.route, request, again).await?;
-            return Ok((answer, lease, false));
-        };
+        fell_back: &AtomicBool,
+    ) -> Result<(Response<Incoming>, Lease), AskError> {
+        let (Some(canary), Some(row)) = (&self.canary, plan.route) else { return Err(AskError::CallerGone) };
         canary.retry.deposit();
-        let row = self.row(plan.route);
         let told = |instance: &Arc<_>, told| {
             if told == Told::Failed {
                 canary.instance_failed(row, instance);
             }
         };
         let unanswered = match ask_telling(pools, plan.side, plan.route, request, None, told).await {
-            Ok((answer, lease)) => return Ok((answer, lease, false)),
+            Ok(answered) => return Ok(answered),
             Err(unanswered) => unanswered,
         };
         let (Some(unsent), Some(head)) = (unanswered.unsent, kept) else { return Err(unanswered.error) };
@@ -213,70 +204,9 @@ impl Proxy {
             return Err(unanswered.error);
         }
         canary.note(Arm::Candidate, row, Some(Fault::Refused), None);
+        fell_back.store(true, Ordering::Relaxed);
         let request = head.clone().request(&self.baseline, unsent.into_body());
-        let (answer, lease) = Box::pin(ask(pools, &self.baseline, plan.route, request, None)).await?;
-        Ok((answer, lease, true))
-    }
-
-    /// Decides by the mode as it stands now; a request ends as it began.
-    fn plan(&self, request: &Request<Incoming>) -> Plan<'_> {
-        let route = route::find(&self.routes, request.method().as_str(), request.uri().path());
-        let safe = route.map_or(request.method().is_safe(), |route| self.routes[route].safe);
-        let candidate = self.candidate.as_deref().filter(|side| route.is_some_and(|route| side.serves(route)));
-        let (tally, probe) = (None, None);
-        match (self.switch.get(), candidate) {
-            (Mode::Full, Some(side)) => {
-                Plan { route, side, source: Source::Candidate, mirror: None, safe, tally, probe }
-            }
-            (Mode::Canary, Some(side)) => self.canary_plan(request, route, side, safe),
-            (mode, candidate) => {
-                let copied = mode == Mode::Shadow && safe && candidate.is_some();
-                let mirror = self.mirror.as_ref().filter(|_| copied);
-                let mirror = mirror.filter(|mirror| mirror.wants_next() || self.left_out(route));
-                Plan { route, side: &self.baseline, source: Source::Baseline, mirror, safe, tally, probe }
-            }
-        }
-    }
-
-    /// The plan of a request in a gray release. A body that is too large to be sent twice stays with the baseline.
-    fn canary_plan<'a>(
-        &'a self,
-        request: &Request<Incoming>,
-        route: Option<usize>,
-        side: &'a Side,
-        safe: bool,
-    ) -> Plan<'a> {
-        let mut plan = Plan {
-            route,
-            side: &self.baseline,
-            source: Source::Baseline,
-            mirror: None,
-            safe,
-            tally: None,
-            probe: None,
-        };
-        let (Some(canary), Some(mirror), Some(row)) = (&self.canary, &self.mirror, route) else { return plan };
-        let arm = canary.arm(&self.routes[row].template, request.uri().path(), request.headers());
-        let fits = request.body().size_hint().upper().is_some_and(|bytes| bytes <= mirror.body_bytes() as u64);
-        let arm = if safe && !fits { Arm::Baseline } else { arm };
-        plan.tally = Some(Tally { arm, fault: None, fell_back: false, own: None, budget: canary.budget(row) });
-        if arm == Arm::Candidate && canary.is_served(row) {
-            (plan.side, plan.source) = (side, Source::Candidate);
-        } else if arm == Arm::Candidate {
-            canary.note(arm, row, Some(Fault::Unhealthy), None);
-            plan.fall_back(Fault::Unhealthy);
-        } else if safe {
-            plan.probe = canary.probe();
-            let copied = plan.probe.is_some() || mirror.wants_next() || self.left_out(route);
-            plan.mirror = Some(mirror).filter(|_| copied);
-        }
-        plan
-    }
-
-    /// Counts a request that the share leaves out.
-    fn left_out(&self, route: Option<usize>) -> bool {
-        self.metrics.dropped(self.row(route), None, Reason::Share);
-        false
+        ask(pools, &self.baseline, plan.route, request, None).await
     }
 
     /// Counts a request without an answer, and says what its caller gets.
@@ -304,21 +234,6 @@ impl Proxy {
     /// The row of a route in the counts.
     fn row(&self, route: Option<usize>) -> usize {
         route.unwrap_or(self.routes.len())
-    }
-}
-
-impl Plan<'_> {
-    /// Whether the candidate answers as one of a gray release.
-    fn is_released(&self) -> bool {
-        self.tally.is_some() && self.source == Source::Candidate
-    }
-
-    /// The baseline answers in the candidate's place.
-    fn fall_back(&mut self, fault: Fault) {
-        self.source = Source::Baseline;
-        if let Some(tally) = &mut self.tally {
-            (tally.fault, tally.fell_back) = (Some(fault), true);
-        }
     }
 }
 

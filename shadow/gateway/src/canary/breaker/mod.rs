@@ -8,16 +8,18 @@
 //! | half-open | open | a copy was not, none is healthy, or taken back |
 //!
 //! *Failures* are so many within a window, or in a row, and the share of the candidate's requests; and half of that
-//! share more than the baseline's users saw, because what hits both sides is not the candidate's. The time that it is
-//! open doubles with each opening; it begins anew when the breaker was closed for the longest such time.
+//! share more than the baseline's users saw, because what hits both sides is not the candidate's. Those that were only
+//! late count when they have lasted for a window: a moment in which a machine stood still makes many late at once, and
+//! their callers were answered by the baseline anyway. The time that it is open doubles with each opening; it begins
+//! anew when the breaker was closed for the longest such time.
 
 use std::time::Duration;
 
 use serde_json::{Value, json};
 
-use super::counts::Arm;
+use super::counts::{Arm, Fault};
 use super::slow::{Origin, Slow};
-use super::windows::Windows;
+use super::windows::{self, Tried, Windows, ratio};
 use crate::config::BreakerConfig;
 
 /// Where it stands.
@@ -103,6 +105,14 @@ pub struct Change {
     pub figures: Value,
 }
 
+/// The candidate's failures without a good answer between.
+#[derive(Debug, Clone, Copy, Default)]
+struct Run {
+    since: Duration,
+    failed: u64,
+    late: u64,
+}
+
 /// The breaker of one candidate. Times are since one moment of one clock.
 #[derive(Debug)]
 pub struct Breaker {
@@ -114,7 +124,7 @@ pub struct Breaker {
     opens_in_a_row: u32,
     reason: Option<Reason>,
     probes_ok: u32,
-    failed_in_a_row: u64,
+    run: Run,
     windows: Windows,
     slow: Vec<Slow>,
 }
@@ -132,7 +142,7 @@ impl Breaker {
             opens_in_a_row: u32::try_from(opens).unwrap_or(u32::MAX),
             reason: held.then_some(Reason::Operator),
             probes_ok: 0,
-            failed_in_a_row: 0,
+            run: Run::default(),
             windows: Windows::new(config.window),
             slow: (0..routes).map(|_| Slow::new()).collect(),
         }
@@ -160,16 +170,24 @@ impl Breaker {
     }
 
     /// Takes a request in that is over at the side of its user, or that is given up there.
-    pub fn note(&mut self, now: Duration, arm: Arm, failed: bool) -> Option<Change> {
+    pub fn note(&mut self, now: Duration, arm: Arm, fault: Option<Fault>) -> Option<Change> {
         if self.state != State::Closed {
             return None;
         }
-        self.windows.note(now, arm, failed);
+        self.windows.note(now, arm, fault);
         if arm == Arm::Baseline {
             return None;
         }
-        self.failed_in_a_row = if failed { self.failed_in_a_row + 1 } else { 0 };
-        if failed { self.judge(now) } else { None }
+        let Some(fault) = fault else {
+            self.run = Run::default();
+            return None;
+        };
+        if self.run.failed == 0 {
+            self.run.since = now;
+        }
+        self.run.failed += 1;
+        self.run.late += u64::from(fault == Fault::Late);
+        self.judge(now)
     }
 
     /// Takes a latency in.
@@ -214,7 +232,7 @@ impl Breaker {
         self.windows.clear();
         self.slow.iter_mut().for_each(|route| route.clear(now));
         let from = std::mem::replace(&mut self.state, State::Closed);
-        (self.since, self.failed_in_a_row, self.reason) = (now, 0, None);
+        (self.since, self.run, self.reason) = (now, Run::default(), None);
         Some(Change { from, to: State::Closed, reason: None, figures: json!({"probes_ok": self.probes_ok}) })
     }
 
@@ -235,19 +253,24 @@ impl Breaker {
     }
 
     fn judge(&mut self, now: Duration) -> Option<Change> {
-        let window = self.windows.window(now, self.config.failures);
+        let (least, run) = (self.config.failures, self.run);
+        let window = self.windows.window(now, least);
         let (candidate, baseline) = (window.candidate, window.baseline);
-        let in_a_row = self.failed_in_a_row >= self.config.failures;
-        let (enough, ratio) = (candidate.failed >= self.config.failures, candidate.ratio());
-        let ratio = if in_a_row { 1.0 } else { ratio };
-        let by_itself = ratio >= baseline.ratio() + self.config.ratio / 2.0;
-        if !(enough || in_a_row) || ratio < self.config.ratio || !by_itself {
+        let lasts = now.saturating_sub(run.since) >= self.config.window;
+        let ratio = if run.failed - run.late >= least || (run.failed >= least && lasts) {
+            1.0
+        } else {
+            let failed = if window.lasts { candidate.failed } else { candidate.failed - candidate.late };
+            if failed < least { 0.0 } else { ratio(failed, candidate.requests) }
+        };
+        let alone = ratio - self.config.ratio / 2.0 >= windows::ratio(baseline.failed, baseline.requests);
+        if ratio < self.config.ratio || !alone {
             return None;
         }
+        let side = |tried: Tried| json!({"requests": tried.requests, "failed": tried.failed, "late": tried.late});
         let figures = json!({
-            "window_ms": window.length.as_secs_f64() * 1_000.0, "failed_in_a_row": self.failed_in_a_row,
-            "candidate": {"requests": candidate.requests, "failed": candidate.failed},
-            "baseline": {"requests": baseline.requests, "failed": baseline.failed},
+            "window_ms": window.length.as_secs_f64() * 1_000.0, "failed_in_a_row": run.failed,
+            "candidate": side(candidate), "baseline": side(baseline),
         });
         Some(self.open(now, Reason::Failures, figures))
     }
@@ -271,163 +294,4 @@ impl Breaker {
 }
 
 #[cfg(test)]
-pub(crate) mod tests {
-    use proptest::prelude::*;
-
-    use super::*;
-
-    /// The plan's defaults, with three probes.
-    pub(crate) const CONFIG: BreakerConfig = BreakerConfig {
-        window: Duration::from_millis(200),
-        failures: 5,
-        ratio: 0.3,
-        slow_factor: 4.0,
-        slow_floor: Duration::from_millis(5),
-        slow_samples: 20,
-        open: Duration::from_secs(10),
-        max_open: Duration::from_secs(300),
-        probes: 3,
-    };
-
-    fn ms(number: u64) -> Duration {
-        Duration::from_millis(number)
-    }
-
-    fn breaker() -> Breaker {
-        Breaker::new(CONFIG, 1, 0, false)
-    }
-
-    /// Five failures at once.
-    fn fail(breaker: &mut Breaker, now: Duration) -> Change {
-        assert!((0..4).all(|_| breaker.note(now, Arm::Candidate, true).is_none()));
-        breaker.note(now, Arm::Candidate, true).expect("the fifth opens it")
-    }
-
-    #[test]
-    fn the_fifth_failure_in_a_row_opens_it_whatever_the_rate_is() {
-        let mut breaker = breaker();
-        for second in 0..4 {
-            assert_eq!(breaker.note(ms(second * 10_000), Arm::Candidate, true), None);
-        }
-        let change = breaker.note(ms(40_000), Arm::Candidate, true).expect("it opens");
-        assert_eq!((change.from, change.to, change.reason), (State::Closed, State::Open, Some(Reason::Failures)));
-        assert_eq!(change.figures["failed_in_a_row"], 5);
-    }
-
-    #[test]
-    fn failures_between_good_answers_open_it_by_their_share_of_a_window() {
-        let mut opened = [false; 2];
-        for (opens, good) in opened.iter_mut().zip([2, 3]) {
-            let mut breaker = breaker();
-            for _ in 0..8 {
-                (0..good).for_each(|_| assert_eq!(breaker.note(ms(100), Arm::Candidate, false), None));
-                *opens |= breaker.note(ms(100), Arm::Candidate, true).is_some();
-            }
-        }
-        assert_eq!(opened, [true, false], "a third failed, and a quarter");
-    }
-
-    #[test]
-    fn what_hits_both_sides_alike_does_not_open_it() {
-        let mut breaker = breaker();
-        for _ in 0..50 {
-            assert_eq!(breaker.note(ms(100), Arm::Baseline, true), None);
-            assert_eq!(breaker.note(ms(100), Arm::Candidate, true), None);
-        }
-        (0..20).for_each(|_| assert_eq!(breaker.note(ms(100), Arm::Baseline, false), None));
-        assert!(breaker.note(ms(100), Arm::Candidate, true).is_some(), "50 of 70 against all");
-    }
-
-    #[test]
-    fn it_half_opens_after_its_time_and_closes_after_its_probes() {
-        let mut breaker = breaker();
-        fail(&mut breaker, ms(0));
-        assert_eq!(breaker.status(ms(4_000)).reopens_in, Some(ms(6_000)));
-        assert_eq!(breaker.tick(ms(9_999), true), None);
-        assert_eq!(breaker.tick(ms(10_000), false), None);
-        assert_eq!(breaker.tick(ms(10_050), true).expect("its time is over").to, State::HalfOpen);
-        assert_eq!((breaker.probe(ms(10_100), true), breaker.probe(ms(10_100), true)), (None, None));
-        assert_eq!(breaker.status(ms(10_100)).probes_ok, 2);
-        assert_eq!(breaker.probe(ms(10_200), true).expect("the third").to, State::Closed);
-        assert_eq!(breaker.status(ms(10_200)).reason, None);
-        assert_eq!(breaker.note(ms(10_300), Arm::Candidate, true), None, "the failures of before are forgotten");
-    }
-
-    #[test]
-    fn a_probe_that_fails_opens_it_for_twice_the_time_up_to_the_most() {
-        let mut breaker = breaker();
-        fail(&mut breaker, ms(0));
-        let mut now = ms(0);
-        let mut times_s = Vec::new();
-        for _ in 0..6 {
-            let wait = breaker.status(now).reopens_in.expect("it is open");
-            times_s.push(wait.as_secs());
-            now += wait;
-            assert_eq!(breaker.tick(now, true).expect("its time is over").to, State::HalfOpen);
-            assert_eq!(breaker.probe(now, false).expect("it opens").reason, Some(Reason::Probe));
-        }
-        assert_eq!(times_s, [10, 20, 40, 80, 160, 300]);
-        assert_eq!(breaker.opens(), 7);
-    }
-
-    #[test]
-    fn a_long_good_time_makes_the_next_opening_short_again() {
-        let mut breaker = Breaker::new(CONFIG, 1, 4, false);
-        fail(&mut breaker, ms(1_000));
-        assert_eq!(breaker.status(ms(1_000)).reopens_in, Some(ms(160_000)));
-        let mut breaker = Breaker::new(CONFIG, 1, 4, false);
-        fail(&mut breaker, ms(300_000));
-        assert_eq!(breaker.status(ms(300_000)).reopens_in, Some(ms(10_000)));
-    }
-
-    #[test]
-    fn held_open_it_stays_open_until_it_is_released() {
-        let mut breaker = breaker();
-        let change = breaker.hold(ms(0)).expect("it opens");
-        assert_eq!((change.reason, breaker.opens()), (Some(Reason::Operator), 0));
-        assert_eq!((breaker.hold(ms(1)), breaker.tick(ms(900_000), true)), (None, None));
-        assert_eq!(breaker.status(ms(0)).reopens_in, None);
-        breaker.release();
-        assert_eq!(breaker.tick(ms(900_000), true).expect("long over").to, State::HalfOpen);
-        assert_eq!(Breaker::new(CONFIG, 1, 0, true).state(), State::Open);
-    }
-
-    #[test]
-    fn without_a_healthy_instance_it_opens_at_once() {
-        let mut breaker = breaker();
-        assert_eq!(breaker.tick(ms(0), true), None);
-        assert_eq!(breaker.tick(ms(50), false).expect("it opens").reason, Some(Reason::Unhealthy));
-    }
-
-    #[test]
-    fn a_slow_candidate_opens_it_with_both_medians() {
-        let mut breaker = breaker();
-        let mut found = None;
-        for at in 0..1_000 {
-            found = found.or(breaker.latency(ms(at), 0, Origin::Baseline, ms(2)));
-            found = found.or(breaker.latency(ms(at), 0, Origin::Candidate, ms(20)));
-        }
-        let change = found.expect("it opens");
-        assert_eq!(change.reason, Some(Reason::Slow));
-        assert_eq!(change.figures, json!({"route": 0, "baseline_median_us": 2_000, "candidate_median_us": 20_000}));
-    }
-
-    proptest! {
-        #[test]
-        fn it_never_opens_when_fewer_fail_than_the_plan_says(failed in prop::collection::vec(prop::bool::weighted(0.2), 1..400), gap in 1..50_u64) {
-            let mut breaker = breaker();
-            let (mut run, mut sum) = (0_u64, 0_u64);
-            for (at, failed) in failed.into_iter().enumerate() {
-                (run, sum) = if failed { (run + 1, sum + 1) } else { (0, sum) };
-                let change = breaker.note(ms(at as u64 * gap), Arm::Candidate, failed);
-                if let Some(change) = change {
-                    prop_assert!(sum >= CONFIG.failures && failed);
-                    let window = &change.figures["candidate"];
-                    let (all, bad) = (window["requests"].as_u64().expect("a count"), window["failed"].as_u64().expect("a count"));
-                    prop_assert!(run >= CONFIG.failures || bad * 10 >= all * 3);
-                    break;
-                }
-            }
-        }
-    }
-}
+pub(crate) mod tests;
