@@ -53,7 +53,10 @@ def run(context: Context, options: argparse.Namespace) -> int:
         return _finish(context, drive_with_traffic(context, plan))
     admin = _admin(context, plan)
     try:
-        found = section_of(admin.status())
+        now = admin.status()
+        found = section_of(now)
+        if now.get("mode") == "full":
+            raise BadEnvironment("the gateway is in mode full: all users are with the candidate, no step is left")
         if found.latched and not options.anew:
             raise BadEnvironment(
                 "everything was taken back at this gateway, and stays so: find out why, then begin again by --anew"
@@ -174,8 +177,10 @@ def _outcome(result: Result) -> Iterator[str]:
     yield f"{result.outcome}: {'; '.join(result.reasons)}"
     yield f"reached {percent(result.reached_share)} of the users in {result.length_s:,.0f} s; {result.left}"
     if result.callers is not None:
-        failed = sum(result.callers["failed"].values())
-        yield f"callers: {result.callers['done']:,} requests, {failed:,} failed, {result.callers['dropped']:,} dropped"
+        causes: dict[str, int] = result.callers["failed"]
+        why = f" ({', '.join(f'{cause} {count:,}' for cause, count in causes.items())})" if causes else ""
+        failed, dropped = sum(causes.values()), result.callers["dropped"]
+        yield f"callers: {result.callers['done']:,} requests, {failed:,} failed{why}, {dropped:,} dropped"
 
 
 def _show(context: Context, plan: Plan, admin: Admin) -> None:

@@ -10,7 +10,7 @@ import fcntl
 import os
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -91,8 +91,9 @@ def drive_with_traffic(context: Context, plan: Plan) -> Finished:
             traffic = Traffic()
             drive = Drive(rollout_of(plan), gateway.admin, writer, shown, gateway, traffic.as_dict)
             _until_end(context, drive, lambda end_wanted: _send(context, plan, drive, traffic, end_wanted))
+            finished = _finished(plan, drive, manifest)
             _keep_pairs(context, plan, pool, gateway, folder)
-            return _finished(plan, drive, manifest)
+            return finished
 
 
 def drive_live(context: Context, plan: Plan, admin: Admin) -> Finished:
@@ -194,7 +195,7 @@ def _walk(
 
 
 def _keep_pairs(context: Context, plan: Plan, pool: Pool, gateway: Gateway, folder: Path) -> None:
-    if gateway.ended is None:
+    with suppress(BadEnvironment):  # one that does not answer any more has written its pairs all the same
         gateway.admin.flush()
     scrubber = scrubber_of(known_raw_ids(plan, pool, context.root), secrets_of(plan, os.environ))
     keep(folder, read_mirrored(gateway.folder), scrubber)

@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 import threading
+import tomllib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from http.client import HTTPConnection
@@ -16,6 +17,8 @@ from typing import Any
 import psutil
 import pytest
 from live_pair import ROOT, Pair, free_ports, wait_until
+
+from twinload.gateway import Admin
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(400)]
 STAND_IN = [sys.executable, str(ROOT / "tests" / "support" / "stand_in_gateway.py"), "--config", "{config}"]
@@ -280,6 +283,12 @@ def test_a_live_services_gateway_is_only_told_and_outlives_the_roll_out(pair: Pa
         refused = pair.call("canary", "run", "--no-traffic")
         assert refused.returncode == 2
         assert "begin again by --anew" in refused.stderr
+        section = tomllib.loads(pair.plan.read_text(encoding="utf-8"))["shadow"]["gateway"]
+        token = (pair.folder / ".twinload" / "canary" / "token").read_text(encoding="ascii").strip()
+        Admin(section["admin"], token).mode("full")
+        needless = pair.call("canary", "run", "--no-traffic", "--anew")
+        assert needless.returncode == 2
+        assert "no step is left" in needless.stderr
     assert callers.failed == []
 
 
