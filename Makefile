@@ -59,7 +59,7 @@ format: setup  ## Format all sources
 	gofmt -w clusters/go
 	cargo fmt --all
 
-bench: setup $(TARGET) $(SENDER)  ## The quick form of each benchmark in turn: pool, monitor, engine, gateway, truth, mutations
+bench: setup $(TARGET) $(SENDER)  ## The quick form of each benchmark in turn: pool, monitor, engine, gateway, truth, mutations, faults
 	$(PY) -m benchmarks.pool --rounds 3
 	$(PY) -m benchmarks.monitor
 	$(PY) -m benchmarks.monitor --containers || test $$? = 2  # 2: no engine answers, and it said so
@@ -69,6 +69,7 @@ bench: setup $(TARGET) $(SENDER)  ## The quick form of each benchmark in turn: p
 	$(PY) -m benchmarks.truth
 	$(PY) -m benchmarks.stalls --only twinload wrk hey --run-s 6
 	$(PY) -m benchmarks.mutations --each 4 --pairs 5000 --judged 100000
+	$(PY) -m benchmarks.canary --shares 0.25
 
 bench-engine: setup $(TARGET)  ## The engine against wrk, ab, FastHttpUser and others, under nine minutes
 	$(PY) -m benchmarks.engine
@@ -92,6 +93,7 @@ bench-long: setup $(TARGET) $(SENDER)  ## All benchmarks in full, four hours and
 	$(PY) -m benchmarks.identical --runs 20
 	$(PY) -m benchmarks.report --check
 	$(PY) -m benchmarks.mutations
+	$(PY) -m benchmarks.canary
 
 clean:  ## Remove what was built or installed here (runs/ stays)
 	-@test ! -x .venv/bin/twinload || .venv/bin/twinload down -q

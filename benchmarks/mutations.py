@@ -1,12 +1,14 @@
 """The comparer's mutation score and its false alarms: real twins and sockets, faults by a proxy before the candidate.
 
-    .venv/bin/python -m benchmarks.mutations [--each 10] [--pairs 50000] [--judged 1000000] [--seed 1]
+    .venv/bin/python -m benchmarks.mutations [--each 10] [--pairs 50000] [--judged 1000000] [--seed 1] [--writes 20]
 
 Three parts: `--each` faults of every kind, hidden among good answers, which must all be seen and named by kind and
 path; `--pairs` pairs of the twins through the same proxy, which faults nothing; `--judged` pairs of recorded answers at
 the comparer alone, every 64th with its lists in another order, which a rule allows. Of the last two none may be seen.
-Writes `mutations`, `mutations_seen`, `mutation_kinds`, `pairs`, `pairs_judged`, `false_alarms` and
-`judged_per_second`.
+With `--writes` the twins share a store, and so many recharges a second move money while both are asked; pairs that
+raced are asked again, and counted apart when they still do.
+Writes `mutations`, `mutations_seen`, `mutation_kinds`, `pairs`, `pairs_judged`, `false_alarms`, `judged_per_second`,
+`pairs_raced` and `writes`.
 """
 
 from __future__ import annotations
@@ -23,7 +25,10 @@ from typing import Final
 
 from benchmarks.forwarding.proxies import free_port
 from benchmarks.gateway_figures import write_figures
+from benchmarks.writing import Writer, writing
 from clusters import start_clusters
+from clusters.command import split_address
+from clusters.contract.store import MISSING, is_installed
 from records.plan import Plan
 from records.plan_file import read_plan
 from records.plan_shadow import ShadowRule
@@ -34,7 +39,7 @@ from shadow.judge import Excused, judge
 from shadow.mutation.faults import KINDS
 from shadow.mutation.proxy import Fault, FaultProxy
 from shadow.mutation.score import Score, table_of
-from shadow.replay import Sides, replay, sides_of
+from shadow.replay import Effort, Sides, replay, sides_of
 from shadow.rules import RuleBook
 from shadow.wire import Target, targets_of
 from twinload.pool_step import ensure_pool
@@ -45,34 +50,43 @@ SPARE: Final = 4
 """So many times more answers are marked for a kind than are wanted: not every answer has a place for every fault."""
 TIMEOUT_S: Final = 5.0
 LOOSE: Final = 64
+EFFORT: Final = Effort(threads=8, repeats=10)
+SHARED: Final = ROOT / "examples" / "live-writes" / "twinload.toml"
 
 
 @dataclass(frozen=True, slots=True)
 class Twins:
-    """Running twins, and cases for them."""
+    """Running twins, cases for them, and who writes to them, if someone does."""
 
     plan: Plan
     sides: Sides
     cases: tuple[Case, ...]
+    writer: Writer | None
 
 
-def plan_of(pairs: int) -> Plan:
-    """Return the shipped plan on free ports, with so many cases over both endpoints."""
-    shipped = read_plan(ROOT / "twinload.toml")
+def plan_of(pairs: int, *, shared: bool) -> Plan:
+    """Return a shipped plan on free ports, with so many cases over both endpoints; `shared`: over one store."""
+    path = SHARED if shared else ROOT / "twinload.toml"
+    shipped = read_plan(path)
     sets = [f"shadow.bound={3 * len(ENDPOINTS) / pairs}", "swarm.cpu_set=[]"]
     for name, twin in shipped.twins.items():
         sets += [f'twins.{name}.instances.{i}.address="127.0.0.1:{free_port()}"' for i in range(len(twin.instances))]
         sets.append(f"twins.{name}.cpu_set=[0]")
-    return read_plan(ROOT / "twinload.toml", sets=sets)
+    return read_plan(path, sets=sets)
 
 
-def running(stack: ExitStack, pairs: int) -> Twins:
-    """Start both twins and return them with their cases."""
-    plan = plan_of(pairs)
-    pool = ensure_pool(plan, ROOT, lambda _: None)
-    clusters = stack.enter_context(start_clusters(plan, ROOT, say=lambda _: None))
-    sides = sides_of(plan, clusters.instances, targets_of(plan, clusters.instances, ROOT), ENDPOINTS)
-    return Twins(plan, sides, make_cases(plan, pool, ENDPOINTS))
+def running(stack: ExitStack, pairs: int, writes_rps: float) -> Twins:
+    """Start both twins, and someone who writes; return them with their cases."""
+    plan = plan_of(pairs, shared=writes_rps > 0)
+    root = SHARED.parent if writes_rps > 0 else ROOT
+    pool = ensure_pool(plan, root, lambda _: None)
+    clusters = stack.enter_context(start_clusters(plan, root, say=lambda _: None))
+    sides = sides_of(plan, clusters.instances, targets_of(plan, clusters.instances, root), ENDPOINTS)
+    writer = None
+    if writes_rps > 0:
+        taker = next(one for one in clusters.instances if one.twin == plan.baseline and "recharge" in one.serves)
+        writer = stack.enter_context(writing(split_address(taker.address or ""), pool.ids, writes_rps))
+    return Twins(plan, sides, make_cases(plan, pool, ENDPOINTS), writer)
 
 
 def through_proxies(sides: Sides, faults: dict[str, Fault], stack: ExitStack) -> tuple[Sides, list[FaultProxy]]:
@@ -89,7 +103,7 @@ def through_proxies(sides: Sides, faults: dict[str, Fault], stack: ExitStack) ->
 
 def asked(sides: Sides, cases: Sequence[Case], timeout_s: float) -> Iterator[Pair]:
     """Ask cases at both twins."""
-    with closing(replay(cases, sides, timeout_s=timeout_s, environ={}, threads=8)) as pairs:
+    with closing(replay(cases, sides, timeout_s=timeout_s, environ={}, effort=EFFORT)) as pairs:
         yield from pairs
 
 
@@ -135,7 +149,8 @@ def mutated(twins: Twins, each: int, rng: random.Random) -> Score:
 
 def untouched(twins: Twins, pairs: int) -> tuple[Score, list[Pair]]:
     """Judge pairs through proxies that fault nothing; some are kept as a record."""
-    score, kept = Score(), []
+    score = Score()
+    kept: list[Pair] = []
     with ExitStack() as stack:
         sides, _ = through_proxies(twins.sides, {}, stack)
         for pair in asked(sides, twins.cases[:pairs], TIMEOUT_S):
@@ -185,17 +200,22 @@ def main() -> int:
     parser.add_argument("--pairs", type=int, default=50_000)
     parser.add_argument("--judged", type=int, default=1_000_000)
     parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--writes", type=float, default=20.0, metavar="RPS", help="0: the data stands still")
     options = parser.parse_args()
+    if options.writes and not is_installed():
+        print(f"{MISSING}; the data stands still")
+        options.writes = 0.0
     rng = random.Random(options.seed)
     with ExitStack() as stack:
-        twins = running(stack, options.pairs)
+        twins = running(stack, options.pairs, options.writes)
         score = mutated(twins, options.each, rng)
         print("\n".join(table_of(score)))
         start_s = time.perf_counter()
         clean, recorded = untouched(twins, options.pairs)
         print(f"{clean.pairs:,} pairs of the twins in {time.perf_counter() - start_s:.0f} s: "
-              f"{clean.false_alarms} false alarms")  # fmt: skip
-        headers = twins.plan.shadow.headers
+              f"{clean.false_alarms} false alarms, {clean.raced} raced to the end")  # fmt: skip
+        headers, writes = twins.plan.shadow.headers, twins.writer.taken if twins.writer else 0
+        print(f"{writes:,} writes meanwhile, {twins.writer.refused if twins.writer else 0} refused")
     alarms, spent_s = judged(recorded, options.judged, headers, rng)
     print(f"{options.judged:,} pairs at the comparer in {spent_s:.1f} s: {alarms} false alarms")
     for line in [*score.amiss, *clean.amiss][:20]:
@@ -205,6 +225,7 @@ def main() -> int:
         "mutations": score.total, "mutations_seen": score.seen.total(), "mutations_named": score.named.total(),
         "mutation_kinds": len(score.injected), "pairs": clean.pairs, "pairs_judged": options.judged,
         "false_alarms": false_alarms, "judged_per_second": round(options.judged / spent_s), "seed": options.seed,
+        "pairs_raced": score.raced + clean.raced, "writes": writes,
     })  # fmt: skip
     return 0 if score.named.total() == score.total and not false_alarms else 1
 

@@ -1,15 +1,17 @@
 """Replay: every case is asked at both twins, and both replies come back as a pair. One source of pairs among others.
 
 A few threads, each with connections of its own, take the cases in turn; instances that serve an endpoint take turns
-too. A pair that raced is asked again; the judge counts what still races. With `second`, a pair that differs is asked
-at the baseline once more, at its next instance where there are several, so that noise can be told. Pairs come in the
-order in which they are done, each with its case's number, so that results do not depend on it.
+too. A pair that raced is asked again, after a rest that doubles; the judge counts what still races. With `second`, a
+pair that differs is asked at the baseline once more, at its next instance where there are several, so that noise can
+be told. Pairs come in the order in which they are done, each with its case's number, so that results do not depend on
+it.
 """
 
 from __future__ import annotations
 
 import queue
 import threading
+import time
 from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Final
@@ -20,9 +22,8 @@ from shadow.answer import Case, Pair, raced
 from shadow.errors import TargetError
 from shadow.wire import Request, Target, Wire
 
-THREADS: Final = 4
-REPEATS: Final = 3
-"""How often a pair that raced is asked again."""
+_FIRST_REST_S: Final = 0.001
+_LONGEST_REST_S: Final = 0.1
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,6 +61,15 @@ def sides_of(plan: Plan, instances: Sequence[Instance], targets: Sequence[Target
     return Sides(side(plan.baseline), side(plan.candidate))
 
 
+@dataclass(frozen=True, slots=True)
+class Effort:
+    """How many threads ask, and how often a pair that raced is asked again: more where someone writes all the time."""
+
+    threads: int = 4
+    repeats: int = 3
+
+
+PLAIN: Final = Effort()
 Differs = Callable[[Pair], bool]
 
 
@@ -69,8 +79,8 @@ def replay(
     *,
     timeout_s: float,
     environ: Mapping[str, str],
-    threads: int = THREADS,
     differs: Differs | None = None,
+    effort: Effort = PLAIN,
 ) -> Generator[Pair, None, None]:
     """Yield a pair for each case; closing the iterator ends what is in flight.
 
@@ -78,10 +88,11 @@ def replay(
         differs: says which pairs the baseline is asked for once more; None: for none.
         timeout_s: what one answer may take, connecting included.
         environ: where `${ENV}` of headers is taken from.
+        effort: how many ask, and how often a pair that raced is asked again.
     Raises: TargetError when a header names a variable that is not set.
     """
-    crew = _Crew(cases, sides, differs)
-    wires = [Wire(timeout_s=timeout_s, environ=environ) for _ in range(threads)]
+    crew = _Crew(cases, sides, differs, effort.repeats)
+    wires = [Wire(timeout_s=timeout_s, environ=environ) for _ in range(effort.threads)]
     hands = [threading.Thread(target=crew.work, args=(wire,), daemon=True, name="replay") for wire in wires]
     for hand in hands:
         hand.start()
@@ -95,7 +106,15 @@ def replay(
             hand.join(timeout_s + 1.0)
 
 
-def ask_pair(case: Case, sides: Sides, wire: Wire, differs: Differs | None = None) -> Pair:
+def ask_pair(
+    case: Case,
+    sides: Sides,
+    wire: Wire,
+    differs: Differs | None = None,
+    *,
+    repeats: int = 3,
+    sleep: Callable[[float], object] = time.sleep,
+) -> Pair:
     """Ask one case at both twins, and again while it races; then at the baseline once more, when the pair differs."""
     one, two = sides.of(case)
     request = Request(case.method, case.target, case.headers, case.body)
@@ -103,20 +122,22 @@ def ask_pair(case: Case, sides: Sides, wire: Wire, differs: Differs | None = Non
     while True:
         asked += 1
         baseline, candidate = wire.ask(one, request), wire.ask(two, request)
-        if asked > REPEATS or not raced(baseline, candidate):
+        if asked > repeats or not raced(baseline, candidate):
             pair = Pair(case, one.name, two.name, baseline, candidate, asked)
             if differs is None or not differs(pair):
                 return pair
             return replace(pair, second=wire.ask(sides.second(case), request))
+        sleep(min(_FIRST_REST_S * 2 ** (asked - 1), _LONGEST_REST_S))
 
 
 class _Crew:
     """What the threads share: the cases still to be asked, and the pairs that are done."""
 
-    def __init__(self, cases: Iterable[Case], sides: Sides, differs: Differs | None) -> None:
+    def __init__(self, cases: Iterable[Case], sides: Sides, differs: Differs | None, repeats: int) -> None:
         self._todo = iter(cases)
         self._sides = sides
         self._differs = differs
+        self._repeats = repeats
         self._lock = threading.Lock()
         self._done: queue.SimpleQueue[Pair | Exception | None] = queue.SimpleQueue()
         self.stop = threading.Event()
@@ -125,7 +146,8 @@ class _Crew:
         """Ask until no case is left; the body of a thread."""
         try:
             while not self.stop.is_set() and (case := self._next()) is not None:
-                self._done.put(ask_pair(case, self._sides, wire, self._differs))
+                pair = ask_pair(case, self._sides, wire, self._differs, repeats=self._repeats)
+                self._done.put(pair)
         except Exception as error:  # the edge of the thread: told to the one who waits
             self._done.put(error)
         finally:

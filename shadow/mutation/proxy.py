@@ -14,8 +14,9 @@ import random
 import socket
 import sys
 import threading
+import time
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -33,8 +34,9 @@ _BLOCK: Final = 1 << 16
 class Fault(msgspec.Struct, frozen=True):
     """What is to be done to a target's answers.
 
-    `other` is another user's target, for the kind "user"; `times`: to so many of its answers, the first ones; None: to
-    all of them.
+    `other` is another user's target, for the kind "user"; `times`: to so many of its answers, the first ones; `for_s`:
+    to those within so long of the first, so that a pair that raced has the fault when it is asked again too; None of
+    both: to all of them.
     """
 
     target: str
@@ -42,6 +44,7 @@ class Fault(msgspec.Struct, frozen=True):
     seed: int
     other: str | None = None
     times: int | None = None
+    for_s: float | None = None
 
 
 class Injection(msgspec.Struct, frozen=True):
@@ -65,7 +68,9 @@ class FaultProxy:
     faults: Mapping[str, Fault] = field(default_factory=dict)
     listen: tuple[str, int] = ("127.0.0.1", 0)
     injected: dict[str, Injection] = field(default_factory=dict)
+    clock: Callable[[], float] = time.monotonic
     _done: Counter[str] = field(default_factory=Counter)
+    _first_s: dict[str, float] = field(default_factory=dict)
     _lock: threading.Lock = field(default_factory=threading.Lock)
     _listener: socket.socket | None = None
     _open: set[socket.socket] = field(default_factory=set)
@@ -115,21 +120,25 @@ class FaultProxy:
         head, body = caller.message()
         method, target, _ = head.split(b"\r\n", 1)[0].split(b" ", 2)
         answer = server.ask(head + body, method)
-        fault = self._due(target.decode("latin-1"))
+        fault = self.due(target.decode("latin-1"))
         faulty = self._faulty(fault, answer, server, head) if fault is not None else None
         if faulty is None:
             caller.sock.sendall(_written(answer, len(answer.body)))
             return True
         return self._send(faulty, caller)
 
-    def _due(self, target: str) -> Fault | None:
+    def due(self, target: str) -> Fault | None:
         """Return the fault that this answer is to have."""
         fault = self.faults.get(target)
-        if fault is None or fault.times is None:
-            return fault
+        if fault is None:
+            return None
         with self._lock:
             self._done[target] += 1
-            return fault if self._done[target] <= fault.times else None
+            since_s = self.clock() - self._first_s.setdefault(target, self.clock())
+            over = (fault.times is not None and self._done[target] > fault.times) or (
+                fault.for_s is not None and since_s > fault.for_s
+            )
+            return None if over else fault
 
     def _faulty(self, fault: Fault, good: Answer, server: _Stream, head: bytes) -> Faulty | None:
         other = None

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from typing import Final
 
 from shadow.answer import Pair
-from shadow.judge import Difference, Verdict
+from shadow.judge import Difference, Raced, Verdict
 from shadow.mutation.proxy import Injection
 from shadow.signs import signs_of
 
@@ -18,17 +18,24 @@ _ALSO: Final = {"string": frozenset({"user"})}
 
 @dataclass(slots=True)
 class Score:
-    """Counts of faults by kind, of pairs without one, and what was not as it should be, in words."""
+    """Counts of faults by kind, of pairs without one, and what was not as it should be, in words.
+
+    A pair that raced to the end counts as raced alone: what it saw is not compared, with a fault or without.
+    """
 
     injected: Counter[str] = field(default_factory=Counter)
     seen: Counter[str] = field(default_factory=Counter)
     named: Counter[str] = field(default_factory=Counter)
     pairs: int = 0
+    raced: int = 0
     false_alarms: int = 0
     amiss: list[str] = field(default_factory=list)
 
     def add(self, pair: Pair, verdict: Verdict, injected: Mapping[str, Injection]) -> None:
         """Count a pair and its verdict."""
+        if isinstance(verdict, Raced):
+            self.raced += 1
+            return
         fault = injected.get(pair.case.target)
         if fault is None:
             self.pairs += 1

@@ -34,9 +34,9 @@ import (
 
 // Limits of talking to the store.
 const (
-	writeLimit     = 2 * time.Second // a write that was not appended by then is told to be sent again
+	writeLimit     = 5 * time.Second // a write that was not appended by then is told to be sent again
 	appendAttempts = 64              // each lost to another writer's append
-	commandLimit   = 2 * time.Second
+	commandLimit   = 5 * time.Second // a starved machine keeps a command waiting for seconds
 	blockFor       = time.Second // how long a read waits for an event; then the last one is confirmed
 	batch          = 1000        // events a read
 	firstRetry     = 20 * time.Millisecond
@@ -76,7 +76,7 @@ func (j *Journal) Store() wallet.StoreState { return j.replica.storeState() }
 // View returns the rows written for the user and the mark, both of one moment.
 func (j *Journal) View(user uint32) (wallet.Rows, wallet.Mark) { return j.replica.written.View(user) }
 
-// Write decides and appends until no other write came between, for at most two seconds.
+// Write decides and appends until no other write came between, for at most five seconds.
 func (j *Journal) Write(request wallet.Request, payer uint32, decide wallet.Decide) (wallet.Outcome, bool, error) {
 	ctx, cancel := context.WithTimeout(context.Background(), writeLimit)
 	defer cancel()

@@ -12,7 +12,7 @@ import msgspec
 import pytest
 
 from shadow.answer import Answer, Case, Pair
-from shadow.judge import judge
+from shadow.judge import Raced, judge
 from shadow.mutation.faults import KINDS
 from shadow.mutation.proxy import Fault, FaultProxy, Injection
 from shadow.mutation.score import Score, table_of
@@ -94,6 +94,17 @@ def test_a_fault_can_be_put_into_one_answer_alone(serve: Callable, compact: Call
     assert sum(judge(pair.baseline, pair.candidate, headers=()) is not None for pair in pairs) == 1
 
 
+def test_a_fault_can_last_for_a_while_from_its_first_answer_on() -> None:
+    now_s = [100.0]
+    proxy = FaultProxy(("127.0.0.1", 1), {"/a": Fault("/a", "digit", 1, for_s=2.0)}, clock=lambda: now_s[0])
+    due = []
+    for moment_s in (100.0, 101.5, 102.0, 102.1, 200.0):
+        now_s[0] = moment_s
+        due.append(proxy.due("/a") is not None)
+    assert due == [True, True, True, False, False]
+    assert proxy.due("/b") is None
+
+
 def test_what_is_no_get_passes_too(serve: Callable, wallet_answers: Callable) -> None:
     service = serve(wallet_answers)
     with closing(FaultProxy(upstream(service))) as proxy:
@@ -116,6 +127,8 @@ def test_a_fault_that_was_not_seen_or_misnamed_is_told() -> None:
     score.add(pair, None, injected)
     score.add(pair, judge(good, Answer(200, (), b'{"m":1}'), headers=()), injected)
     score.add(pair, judge(good, Answer(200, (), b'{"n":2}'), headers=()), {})
+    score.add(pair, Raced("7", "8"), injected)
+    assert score.raced == 1
     assert [line.split(":")[0] for line in score.amiss] == ["not seen", "misnamed", "false alarm"]
     assert (score.total, score.seen.total(), score.named.total(), score.false_alarms) == (2, 1, 0, 1)
 

@@ -23,7 +23,7 @@ use crate::log;
 const STREAM: &str = "wallet:ledger";
 /// How long a read waits for an event; then the last one is confirmed.
 const BLOCK: Duration = Duration::from_secs(1);
-const COMMAND_LIMIT: Duration = Duration::from_secs(2);
+const COMMAND_LIMIT: Duration = Duration::from_secs(5);
 /// Events a read.
 const BATCH: usize = 1000;
 const FIRST_RETRY: Duration = Duration::from_millis(20);

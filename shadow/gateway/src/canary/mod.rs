@@ -1,14 +1,14 @@
 //! The gray release: a share of the users is answered by the candidate, and none of them sees a fault of it.
 //!
 //! ```text
-//! share            which users                           (pure)
-//! budget           how long the candidate may take       (pure, the time is given)
-//! retry            how many requests are asked twice     (atomic, no time)
-//! check            whether an answer is what it says     (pure)
-//! breaker          when all users come back              (pure, the time is given)
-//! windows slow     what the breaker sees                 (pure, the time is given)
-//! probe            copies that let them go again
-//! buckets counts   what the judge is given
+//! share                which users                           (pure)
+//! budget               how long the candidate may take       (pure, the time is given)
+//! retry                how many requests are asked twice     (atomic, no time)
+//! check                whether an answer is what it says     (pure)
+//! breaker              when all users come back              (pure, the time is given)
+//! windows slow streak  what the breaker sees                 (pure, the time is given)
+//! probe                copies that let them go again
+//! buckets counts       what the judge is given
 //! ```
 
 pub mod breaker;
@@ -20,6 +20,7 @@ pub mod probe;
 pub mod retry;
 pub mod share;
 pub mod slow;
+mod streak;
 pub mod windows;
 
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -222,8 +223,19 @@ impl Canary {
         });
     }
 
-    /// Takes in how long the baseline took in the candidate's place, or for a copy.
+    /// Takes in how long the baseline took in the candidate's place.
     pub fn note_in_place(&self, route: usize, latency: Duration) {
+        let now = self.since(Instant::now());
+        let late = latency > self.budget(route);
+        self.turn(|breaker| {
+            breaker.note_in_place(now, late);
+            None
+        });
+        self.note_copy(route, latency);
+    }
+
+    /// Takes in how long the baseline took for a copy.
+    pub fn note_copy(&self, route: usize, latency: Duration) {
         let now = self.since(Instant::now());
         lock(&self.budgets[route].in_place).note(now, latency);
         self.turn(|breaker| breaker.latency(now, route, Origin::InPlace, latency));

@@ -1,13 +1,17 @@
-//! Whether the candidate is many times as slow as the baseline on a route: medians over the same time, twice in a row.
+//! Whether the candidate is many times as slow as the baseline on a route: medians over the same time, twice in a row;
+//! or every answer for a while (`streak`), which needs fewer of them.
 //!
 //! A median of all routes together would jump between fast and slow ones with the mix, so each route is judged alone.
 
 use std::time::Duration;
 
 use super::buckets::{BUCKETS, bucket, quantile_us};
+use super::streak::Streak;
 use super::windows::LONGEST;
 use crate::config::BreakerConfig;
 
+/// Answers that the median of the time before needs.
+const BEFORE: u64 = 8;
 /// Windows in a row.
 const IN_A_ROW: u32 = 2;
 
@@ -38,19 +42,25 @@ pub struct Slow {
     counts: Box<[[u64; BUCKETS]; 3]>,
     samples: [u64; 3],
     in_a_row: u32,
+    /// The baseline's median of the time before, in microseconds.
+    before_us: Option<u64>,
+    streak: Streak,
 }
 
 impl Slow {
     /// Nothing seen yet.
     #[must_use]
     pub fn new() -> Self {
-        Self { since: Duration::ZERO, counts: Box::new([[0; BUCKETS]; 3]), samples: [0; 3], in_a_row: 0 }
+        let counts = Box::new([[0; BUCKETS]; 3]);
+        let (since, samples, in_a_row) = (Duration::ZERO, [0; 3], 0);
+        Self { since, counts, samples, in_a_row, before_us: None, streak: Streak::new() }
     }
 
     /// Forgets everything.
     pub fn clear(&mut self, now: Duration) {
         self.begin(now);
         self.in_a_row = 0;
+        self.streak.end();
     }
 
     /// Takes a latency in; the medians when the candidate is slow by them in this window and was in the one before.
@@ -62,10 +72,22 @@ impl Slow {
         config: &BreakerConfig,
     ) -> Option<Medians> {
         if now.saturating_sub(self.since) > LONGEST {
-            self.clear(now);
+            self.begin(now);
+            self.in_a_row = 0;
         }
-        self.counts[origin as usize][bucket(u64::try_from(latency.as_micros()).unwrap_or(u64::MAX))] += 1;
+        let latency_us = u64::try_from(latency.as_micros()).unwrap_or(u64::MAX);
+        self.counts[origin as usize][bucket(latency_us)] += 1;
         self.samples[origin as usize] += 1;
+        match (origin, self.before_us) {
+            (Origin::Candidate, Some(before_us)) => {
+                let found = self.streak.note_candidate(now, latency_us, before_us, config);
+                if found.is_some() {
+                    return found;
+                }
+            }
+            (Origin::Candidate, None) => {}
+            (baseline, _) => self.streak.note_baseline(baseline, latency_us),
+        }
         let enough = |origin: Origin| self.samples[origin as usize] >= config.slow_samples;
         if now.saturating_sub(self.since) < config.window || !enough(Origin::Candidate) {
             return None;
@@ -79,6 +101,8 @@ impl Slow {
     }
 
     fn begin(&mut self, now: Duration) {
+        let known = [Origin::InPlace, Origin::Baseline].into_iter().find(|one| self.samples[*one as usize] >= BEFORE);
+        self.before_us = known.and_then(|one| quantile_us(&self.counts[one as usize], 0.5)).or(self.before_us);
         self.since = now;
         self.samples = [0; 3];
         self.counts.as_mut_slice().fill([0; BUCKETS]);
@@ -92,7 +116,7 @@ impl Default for Slow {
 }
 
 #[expect(clippy::cast_precision_loss, reason = "at most ten seconds in microseconds")]
-fn is_slow(baseline_us: u64, candidate_us: u64, config: &BreakerConfig) -> bool {
+pub(super) fn is_slow(baseline_us: u64, candidate_us: u64, config: &BreakerConfig) -> bool {
     let floor_us = u64::try_from(config.slow_floor.as_micros()).unwrap_or(u64::MAX);
     candidate_us as f64 > baseline_us as f64 * config.slow_factor && candidate_us > baseline_us.saturating_add(floor_us)
 }

@@ -4,7 +4,7 @@
 //! |---|---|---|
 //! | none | unresponsive | yes |
 //! | the same | match | no |
-//! | raced, repeats left | both sides are asked anew | |
+//! | raced, repeats left | both sides are asked anew, after a pause that doubles | |
 //! | raced, none left | raced | yes |
 //! | differs, the second baseline agrees with the first or is not there | mismatch | yes |
 //! | differs, and the second baseline differs from the first | noise | yes, with all three answers |
@@ -32,6 +32,11 @@ use crate::upstream::{Failure, Pools, Side};
 
 /// Of the pairs that match, one in so many is asked of the second baseline too.
 const SAMPLE: u64 = 100;
+
+/// How long a raced pair rests before it is asked anew: an instance that lags has so long to catch up. Doubled from
+/// repeat to repeat, up to the longest: what races at each of ten repeats was given half a second.
+const FIRST_REST: Duration = Duration::from_millis(1);
+const LONGEST_REST: Duration = Duration::from_millis(100);
 
 /// Settles copies, one after another or many at once.
 #[derive(Debug)]
@@ -78,7 +83,7 @@ impl Settler {
         };
         let status = judged.baseline.status;
         if let Some(canary) = self.canary.as_ref().filter(|_| by == Arm::Candidate) {
-            canary.note_in_place(asked.route, Duration::from_secs_f64(judged.baseline.ms / 1_000.0));
+            canary.note_copy(asked.route, Duration::from_secs_f64(judged.baseline.ms / 1_000.0));
         }
         if let Some(probe) = probe {
             self.show(probe, asked.route, &judged);
@@ -117,6 +122,7 @@ impl Settler {
                 break;
             }
             add(&self.metrics.copies(asked.route).repeats);
+            tokio::time::sleep(rest_before(repeat)).await;
             let (anew, theirs) =
                 tokio::join!(self.again(&self.baseline, asked), self.ask(Source::Mirror, &self.candidate, asked));
             candidate = theirs;
@@ -206,5 +212,22 @@ impl Settler {
                 log::warn("pairs cannot be written", &json!({"fault": fault.to_string()}));
             }
         }
+    }
+}
+
+/// The pause before a repeat, counted from 0.
+fn rest_before(repeat: u32) -> Duration {
+    2_u32.checked_pow(repeat).map_or(LONGEST_REST, |times| FIRST_REST.saturating_mul(times).min(LONGEST_REST))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_rest_before_a_repeat_doubles_up_to_the_longest() {
+        let rests: Vec<_> = (0..9).map(|repeat| rest_before(repeat).as_millis()).collect();
+        assert_eq!(rests, [1, 2, 4, 8, 16, 32, 64, 100, 100]);
+        assert_eq!(rest_before(u32::MAX), LONGEST_REST);
     }
 }

@@ -94,6 +94,8 @@ impl Proxy {
             Ok(Err(_broken)) => return Err(BROKEN_OFF),
             Err(_elapsed) => return Err(TOO_SLOW),
         };
+        // What a caller needs for its own body is not the candidate's time.
+        let begun = if body.is_empty() { begun } else { Instant::now() };
         let question = Question { route, head, body, limit };
         let budget = canary.budget(route);
         let release = Release { proxy: self, canary, pools, candidate: plan.side, question: &question, begun, budget };
