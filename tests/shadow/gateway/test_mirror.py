@@ -260,9 +260,9 @@ def test_callers_do_not_feel_a_candidate_that(
         assert pairs_of(status)["match"] == 0
 
 
-def test_the_log_is_json_by_the_line(tmp_path: Path, baseline: Service) -> None:
-    with gateway(tmp_path, configuration(tmp_path, baseline)) as one:
+def test_the_log_is_json_by_the_line(tmp_path: Path, baseline: Service, candidate: Service) -> None:
+    with gateway(tmp_path, configuration(tmp_path, baseline, candidate)) as one:
         one.switch("off")
         assert one.terminate() == 0
     lines = [json.loads(line) for line in one.log.read_text(encoding="utf-8").splitlines()]
-    assert [line["msg"] for line in lines] == ["ready", "mode switched", "draining", "stopped"]
+    assert [line["msg"] for line in lines] == ["ready", "event", "draining", "stopped"]

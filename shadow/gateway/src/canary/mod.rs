@@ -222,8 +222,19 @@ impl Canary {
         });
     }
 
-    /// Takes in how long the baseline took in the candidate's place, or for a copy.
+    /// Takes in how long the baseline took in the candidate's place.
     pub fn note_in_place(&self, route: usize, latency: Duration) {
+        let now = self.since(Instant::now());
+        let late = latency > self.budget(route);
+        self.turn(|breaker| {
+            breaker.note_in_place(now, late);
+            None
+        });
+        self.note_copy(route, latency);
+    }
+
+    /// Takes in how long the baseline took for a copy.
+    pub fn note_copy(&self, route: usize, latency: Duration) {
         let now = self.since(Instant::now());
         lock(&self.budgets[route].in_place).note(now, latency);
         self.turn(|breaker| breaker.latency(now, route, Origin::InPlace, latency));

@@ -2,7 +2,8 @@
 
 use std::time::Duration;
 
-use super::counts::{Arm, Fault};
+use super::counts::Fault;
+use super::slow::Origin;
 
 /// Slots of the shortest window, beside the one that is not over.
 const PER_WINDOW: u32 = 4;
@@ -44,6 +45,8 @@ pub struct Window {
     pub lasts: bool,
     /// The baseline's users.
     pub baseline: Tried,
+    /// The baseline in the candidate's place.
+    pub in_place: Tried,
     /// The candidate's users.
     pub candidate: Tried,
 }
@@ -51,7 +54,7 @@ pub struct Window {
 #[derive(Debug, Clone, Copy, Default)]
 struct Slot {
     number: u64,
-    sides: [Tried; Arm::ALL.len()],
+    sides: [Tried; 3],
 }
 
 /// The ring.
@@ -76,7 +79,7 @@ impl Windows {
     }
 
     /// Notes a request that is over.
-    pub fn note(&mut self, now: Duration, arm: Arm, fault: Option<Fault>) {
+    pub fn note(&mut self, now: Duration, origin: Origin, fault: Option<Fault>) {
         let number = self.number(now);
         let at = self.place(number);
         let slot = &mut self.slots[at];
@@ -84,7 +87,7 @@ impl Windows {
             *slot = Slot { number, ..Slot::default() };
         }
         let (failed, late) = (u64::from(fault.is_some()), u64::from(fault == Some(Fault::Late)));
-        slot.sides[arm as usize].add(Tried { requests: 1, failed, late });
+        slot.sides[origin as usize].add(Tried { requests: 1, failed, late });
     }
 
     /// The shortest window that holds so many failures of the candidate, else the longest.
@@ -92,13 +95,15 @@ impl Windows {
     pub fn window(&self, now: Duration, failures: u64) -> Window {
         let newest = self.number(now);
         let none = Tried::default();
-        let mut window = Window { length: Duration::ZERO, lasts: false, baseline: none, candidate: none };
+        let mut window =
+            Window { length: Duration::ZERO, lasts: false, baseline: none, in_place: none, candidate: none };
         for back in 0..self.slots.len() as u64 {
             let Some(number) = newest.checked_sub(back).filter(|number| *number > 0) else { break };
             let slot = self.slots[self.place(number)];
             if slot.number == number {
-                window.baseline.add(slot.sides[Arm::Baseline as usize]);
-                let candidate = slot.sides[Arm::Candidate as usize];
+                window.baseline.add(slot.sides[Origin::Baseline as usize]);
+                window.in_place.add(slot.sides[Origin::InPlace as usize]);
+                let candidate = slot.sides[Origin::Candidate as usize];
                 window.candidate.add(candidate);
                 window.lasts |= back >= u64::from(PER_WINDOW) && candidate.failed > 0;
             }
@@ -135,10 +140,10 @@ mod tests {
     #[test]
     fn a_window_holds_its_time_and_lengthens_until_there_are_failures_enough() {
         let mut windows = Windows::new(WINDOW);
-        windows.note(ms(10), Arm::Candidate, Some(Fault::Reset));
-        windows.note(ms(1_000), Arm::Candidate, Some(Fault::Reset));
-        windows.note(ms(1_020), Arm::Baseline, None);
-        windows.note(ms(1_190), Arm::Candidate, None);
+        windows.note(ms(10), Origin::Candidate, Some(Fault::Reset));
+        windows.note(ms(1_000), Origin::Candidate, Some(Fault::Reset));
+        windows.note(ms(1_020), Origin::Baseline, None);
+        windows.note(ms(1_190), Origin::Candidate, None);
         let of = |requests, failed| Tried { requests, failed, late: 0 };
         let short = windows.window(ms(1_199), 1);
         assert_eq!((short.candidate, short.baseline, short.length), (of(2, 1), of(1, 0), ms(250)));
@@ -150,10 +155,10 @@ mod tests {
     #[test]
     fn failures_last_when_they_are_a_window_apart() {
         let mut windows = Windows::new(WINDOW);
-        windows.note(ms(1_000), Arm::Candidate, Some(Fault::Late));
-        windows.note(ms(1_190), Arm::Candidate, Some(Fault::Late));
+        windows.note(ms(1_000), Origin::Candidate, Some(Fault::Late));
+        windows.note(ms(1_190), Origin::Candidate, Some(Fault::Late));
         assert!(!windows.window(ms(1_190), 2).lasts);
-        windows.note(ms(1_200), Arm::Candidate, Some(Fault::Late));
+        windows.note(ms(1_200), Origin::Candidate, Some(Fault::Late));
         let window = windows.window(ms(1_200), 2);
         assert_eq!((window.lasts, window.candidate), (true, Tried { requests: 3, failed: 3, late: 3 }));
     }
@@ -161,8 +166,8 @@ mod tests {
     #[test]
     fn a_slot_of_long_ago_is_taken_anew() {
         let mut windows = Windows::new(WINDOW);
-        (0..9).for_each(|_| windows.note(ms(0), Arm::Candidate, Some(Fault::Reset)));
-        windows.note(ms(41 * 50), Arm::Candidate, None);
+        (0..9).for_each(|_| windows.note(ms(0), Origin::Candidate, Some(Fault::Reset)));
+        windows.note(ms(41 * 50), Origin::Candidate, None);
         assert_eq!(windows.window(ms(41 * 50), 1).candidate, Tried { requests: 1, ..Tried::default() });
     }
 
@@ -173,7 +178,7 @@ mod tests {
             let (mut now, mut seen) = (0, Vec::new());
             for (gap, failed) in gaps {
                 now += gap;
-                windows.note(ms(now), Arm::Candidate, failed.then_some(Fault::Late));
+                windows.note(ms(now), Origin::Candidate, failed.then_some(Fault::Late));
                 seen.push((now, failed));
             }
             let window = windows.window(ms(now), failures);

@@ -78,7 +78,7 @@ impl Settler {
         };
         let status = judged.baseline.status;
         if let Some(canary) = self.canary.as_ref().filter(|_| by == Arm::Candidate) {
-            canary.note_in_place(asked.route, Duration::from_secs_f64(judged.baseline.ms / 1_000.0));
+            canary.note_copy(asked.route, Duration::from_secs_f64(judged.baseline.ms / 1_000.0));
         }
         if let Some(probe) = probe {
             self.show(probe, asked.route, &judged);

@@ -2,10 +2,13 @@
 //!
 //! | phase | begins with | ends by itself | cut after |
 //! |---|---|---|---|
-//! | idle | the connection, the end of an answer | a byte | `idle`, after which it is closed |
+//! | idle | the connection, the end of an answer | a byte | `idle`, after which it is closed; twice that |
 //! | head | a byte of a request | its whole head | `timeout` since the first byte |
 //! | asking | a whole head | the head of an answer (bounded by the request's own time) | |
 //! | answering | the head of an answer | the end of its body | `idle` without a byte either way |
+//!
+//! A connection that is idle and does not close has an answer for a caller who does not read: one that was whole when it
+//! was handed over. That is why it is cut in the end.
 
 use std::pin::Pin;
 use std::sync::Arc;
@@ -124,6 +127,7 @@ impl Watch {
         let phase = PHASES[usize::from(self.phase.load(Ordering::Relaxed))];
         let passed = |mark: &AtomicU32| TICK * self.clock.now().wrapping_sub(mark.load(Ordering::Relaxed));
         match phase {
+            Phase::Idle if passed(&self.touched) > 2 * limits.idle => Some(Order::Cut),
             Phase::Idle => (passed(&self.touched) > limits.idle).then_some(Order::Close),
             Phase::Head => (passed(&self.since) > limits.timeout).then_some(Order::Cut),
             Phase::Asking => None,
@@ -240,6 +244,10 @@ mod tests {
         assert_eq!(watch.due(&LIMITS), None);
         after(&clock, 1);
         assert_eq!(watch.due(&LIMITS), Some(Order::Close));
+        after(&clock, 59);
+        assert_eq!(watch.due(&LIMITS), Some(Order::Close));
+        after(&clock, 1);
+        assert_eq!(watch.due(&LIMITS), Some(Order::Cut), "its caller does not read what is left");
         watch.request_begins();
         watch.request_ends();
         assert_eq!(watch.due(&LIMITS), None);

@@ -8,10 +8,11 @@
 //! | half-open | open | a copy was not, none is healthy, or taken back |
 //!
 //! *Failures* are so many within a window, or in a row, and the share of the candidate's requests; and half of that
-//! share more than the baseline's users saw, because what hits both sides is not the candidate's. Those that were only
-//! late count when they have lasted for a window: a moment in which a machine stood still makes many late at once, and
-//! their callers were answered by the baseline anyway. The time that it is open doubles with each opening; it begins
-//! anew when the breaker was closed for the longest such time.
+//! share more than the baseline's users saw, because what hits both sides is not the candidate's. When it has no users,
+//! what it does in the candidate's place counts for them. Failures that were only late count when they have lasted for
+//! a window: a moment in which a machine stood still makes many late at once, and their callers were answered by the
+//! baseline anyway. The time that it is open doubles with each opening; it begins anew when the breaker was closed for
+//! the longest such time.
 
 use std::time::Duration;
 
@@ -174,10 +175,11 @@ impl Breaker {
         if self.state != State::Closed {
             return None;
         }
-        self.windows.note(now, arm, fault);
         if arm == Arm::Baseline {
+            self.windows.note(now, Origin::Baseline, fault);
             return None;
         }
+        self.windows.note(now, Origin::Candidate, fault);
         let Some(fault) = fault else {
             self.run = Run::default();
             return None;
@@ -188,6 +190,13 @@ impl Breaker {
         self.run.failed += 1;
         self.run.late += u64::from(fault == Fault::Late);
         self.judge(now)
+    }
+
+    /// Takes in that the baseline answered in the candidate's place, later than the candidate would have had to or not.
+    pub fn note_in_place(&mut self, now: Duration, late: bool) {
+        if self.state == State::Closed {
+            self.windows.note(now, Origin::InPlace, late.then_some(Fault::Late));
+        }
     }
 
     /// Takes a latency in.
@@ -263,14 +272,16 @@ impl Breaker {
             let failed = if window.lasts { candidate.failed } else { candidate.failed - candidate.late };
             if failed < least { 0.0 } else { ratio(failed, candidate.requests) }
         };
-        let alone = ratio - self.config.ratio / 2.0 >= windows::ratio(baseline.failed, baseline.requests);
+        // Without users of its own, what the baseline does in the candidate's place tells how it fares.
+        let other = if baseline.requests < least { window.in_place } else { baseline };
+        let alone = ratio - self.config.ratio / 2.0 >= windows::ratio(other.failed, other.requests);
         if ratio < self.config.ratio || !alone {
             return None;
         }
         let side = |tried: Tried| json!({"requests": tried.requests, "failed": tried.failed, "late": tried.late});
         let figures = json!({
             "window_ms": window.length.as_secs_f64() * 1_000.0, "failed_in_a_row": run.failed,
-            "candidate": side(candidate), "baseline": side(baseline),
+            "candidate": side(candidate), "baseline": side(baseline), "in_place": side(window.in_place),
         });
         Some(self.open(now, Reason::Failures, figures))
     }

@@ -68,6 +68,18 @@ fn answers_that_are_late_at_once_do_not_open_it_and_those_that_stay_late_do() {
 }
 
 #[test]
+fn without_users_of_the_baseline_its_answers_in_place_tell_whether_both_are_late() {
+    for (late_in_place, opens) in [(true, false), (false, true)] {
+        let mut breaker = breaker();
+        let opened = (1_000..3_000).any(|at| {
+            breaker.note_in_place(ms(at), late_in_place);
+            breaker.note(ms(at), Arm::Candidate, Some(Fault::Late)).is_some()
+        });
+        assert_eq!(opened, opens);
+    }
+}
+
+#[test]
 fn answers_that_are_late_between_good_ones_open_it_when_it_lasts() {
     let mut breaker = breaker();
     let opened = (1_000..1_400).find(|at| {
