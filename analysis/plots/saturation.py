@@ -15,7 +15,7 @@ from analysis.intervals import Interval
 from analysis.plots import style
 from analysis.saturation import Saturation
 
-_LETTERS: Final = 124  # of a line across all panels that stand beside each other
+_LETTERS: Final = 132  # of a line across all panels that stand beside each other
 _LINE_RATIO: Final = 0.045  # of a panel's height, for a line of text
 
 
