@@ -18,10 +18,12 @@ Answers every HTTP/1.1 request on 127.0.0.1 with the same bytes; GET /count answ
                   rate=N servers=N service=fixed|exponential seed=N: N a second by so many servers together
                   stall-ms=N stall-every-s=N: stands still at random; falls-to=R: gives R of it while requests wait
                   lost-an-hour=R: slows down; limit=N above=fail|wrong: 503, or another type, for what is above N
+                  fails=R: 503 by chance; tail=R: exponential work beyond its p90 takes R times, 1.6 is p99 + 30 %
   --tls C,K     speak TLS with the certificate of file C and the key of file K (PEM)
 
   bench-target --port 8080 --work-us 20
   bench-target --pace rate=1000,service=exponential,seed=7
+  bench-target --pace rate=40000,servers=400,service=exponential,tail=1.6,fails=0.01
 ";
 
 /// What the command line asks for.

@@ -7,8 +7,8 @@ use std::cmp::Reverse;
 use std::collections::BinaryHeap;
 
 use anyhow::{Context as _, bail, ensure};
-use rand::SeedableRng as _;
 use rand::rngs::Xoshiro256PlusPlus;
+use rand::{RngExt as _, SeedableRng as _};
 use rand_distr::{Distribution as _, Exp1};
 
 const SECOND_NS: f64 = 1e9;
@@ -16,6 +16,8 @@ const SECOND_NS: f64 = 1e9;
 const FALLS_BEHIND_NS: u64 = 10_000_000;
 /// How far requests may come ahead of the rate that they are limited to.
 const AHEAD_NS: u64 = 10_000_000;
+/// The quantile 0.9 of exponential work with a mean of 1.
+const P90: f64 = std::f64::consts::LN_10;
 
 /// How a request is answered.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -44,6 +46,10 @@ pub(crate) struct Pace {
     /// Above this rate requests are answered as `above`.
     limit_rps: f64,
     above: Kind,
+    /// The part of the requests that fails, each by chance.
+    fails: f64,
+    /// How much longer that takes of a service time which lies beyond its p90.
+    tail: f64,
 }
 
 impl Pace {
@@ -60,6 +66,8 @@ impl Pace {
             lost_an_hour: 0.0,
             limit_rps: f64::INFINITY,
             above: Kind::Failed,
+            fails: 0.0,
+            tail: 1.0,
         };
         for part in text.split(',') {
             let (key, value) = part.split_once('=').with_context(|| format!("{part}: give KEY=VALUE"))?;
@@ -80,6 +88,8 @@ impl Pace {
                 "falls-to" => pace.falls_to = number()?,
                 "lost-an-hour" => pace.lost_an_hour = number()?,
                 "limit" => pace.limit_rps = number()?,
+                "fails" => pace.fails = number()?,
+                "tail" => pace.tail = number()?,
                 "above" => {
                     pace.above = match value {
                         "fail" => Kind::Failed,
@@ -94,6 +104,9 @@ impl Pace {
         ensure!((1..=1_000).contains(&pace.servers), "servers={}: give 1 to 1000", pace.servers);
         ensure!(pace.falls_to > 0.0 && pace.falls_to <= 1.0, "falls-to: give a part of 1");
         ensure!((0.0..1.0).contains(&pace.lost_an_hour), "lost-an-hour: give a part of 1");
+        ensure!((0.0..=1.0).contains(&pace.fails), "fails: give a part of 1");
+        ensure!(pace.tail >= 1.0 && pace.tail.is_finite(), "tail: give a number from 1");
+        ensure!(pace.tail == 1.0 || pace.exponential, "tail: a fixed service time has none, add service=exponential");
         ensure!(pace.limit_rps > 0.0 && pace.stall_every_ns > 0.0, "limit, stall-every-s: give numbers above 0");
         Ok(pace)
     }
@@ -150,7 +163,8 @@ impl Pacer {
         let fallen = if behind_ns > FALLS_BEHIND_NS { pace.falls_to } else { 1.0 };
         let each_rps = pace.rate_rps / pace.servers as f64 * (1.0 - pace.lost_an_hour * hours).max(0.05) * fallen;
         let draw: f64 = if pace.exponential { Exp1.sample(&mut self.rng) } else { 1.0 };
-        (draw * SECOND_NS / each_rps) as u64
+        let stretched = if draw > P90 { P90 + (draw - P90) * pace.tail } else { draw };
+        (stretched * SECOND_NS / each_rps) as u64
     }
 
     fn until_stall_ns(&mut self) -> u64 {
@@ -161,8 +175,11 @@ impl Pacer {
         (draw * self.pace.stall_every_ns) as u64
     }
 
-    /// Lets through what comes at the limited rate, a little ahead of it at most.
+    /// Fails by chance; lets through what comes at the limited rate, a little ahead of it at most.
     fn kind(&mut self, now_ns: u64) -> Kind {
+        if self.pace.fails > 0.0 && self.rng.random::<f64>() < self.pace.fails {
+            return Kind::Failed;
+        }
         if self.pace.limit_rps.is_infinite() {
             return Kind::Good;
         }
@@ -253,10 +270,44 @@ mod tests {
     }
 
     #[test]
+    fn a_part_of_the_requests_fails_by_chance() {
+        let left = leaves("rate=9000,fails=0.01,seed=8", (0..100_000).map(|i| i * 1_000_000));
+        let failed = left.iter().filter(|(_, kind)| *kind == Kind::Failed).count();
+        assert!((880..1_120).contains(&failed), "{failed}"); // 1,000 and four standard deviations
+        assert!(left.iter().all(|(_, kind)| *kind != Kind::Wrong));
+    }
+
+    #[test]
+    fn a_longer_tail_leaves_what_is_below_p90_as_it_is() {
+        // One request a second, so that none waits; a mean of 10 ms, p99 = ln 100 × 10 ms.
+        let quantiles = |text: &str| {
+            let arrivals = (0..40_000).map(|i| i * 1_000_000_000);
+            let left = leaves(text, arrivals.clone());
+            let mut took_ms: Vec<f64> =
+                left.iter().zip(arrivals).map(|((at_ns, _), came_ns)| (at_ns - came_ns) as f64 / 1e6).collect();
+            took_ms.sort_by(f64::total_cmp);
+            [took_ms[20_000], took_ms[35_000], took_ms[39_600]]
+        };
+        let plain = quantiles("rate=100,service=exponential,seed=4");
+        let longer = quantiles("rate=100,service=exponential,seed=4,tail=1.6");
+        assert_eq!(plain[..2], longer[..2]);
+        assert!((longer[2] / plain[2] - 1.3).abs() < 0.02, "{longer:?} {plain:?}");
+    }
+
+    #[test]
     fn what_cannot_be_served_is_refused() {
-        for text in
-            ["", "rate=0", "rate=x", "rate=9,servers=0", "rate=9,service=some", "rate=9,speed=1", "rate=9,falls-to=2"]
-        {
+        for text in [
+            "",
+            "rate=0",
+            "rate=x",
+            "rate=9,servers=0",
+            "rate=9,service=some",
+            "rate=9,speed=1",
+            "rate=9,falls-to=2",
+            "rate=9,fails=2",
+            "rate=9,service=exponential,tail=0.5",
+            "rate=9,tail=2",
+        ] {
             assert!(Pace::parse(text).is_err(), "{text}");
         }
     }
