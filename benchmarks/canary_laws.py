@@ -9,7 +9,7 @@
 | own pace | each side's latency wanders by 5 %, over 5 s, for itself |
 | common pace | latency wanders by 30 % over 10 s, on both sides at once |
 | drift | latency rises by half and failures tenfold within the roll-out, on both sides |
-| users | 16,000 users, latency of each its own (sigma 0.3), activity skewed (sigma 1); a share of the users has its own mix |
+| users | 16,000, each of its own latency (sigma 0.3) and activity (sigma 1): each share has its own mix of them |
 
 In "long stalls", "own pace" and "users" blocks are not what the test takes them for.
 """

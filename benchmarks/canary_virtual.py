@@ -63,7 +63,7 @@ class Independent:
 
 
 @dataclass(frozen=True, slots=True)
-class False_:
+class Sent:
     """Equal candidates of a world: how many were sent back, by the product's test and by the usual one."""
 
     world: str
@@ -92,7 +92,7 @@ def crossed(evidence: Evidence, rules: Rules) -> FloatArray:
     return np.asarray(found)
 
 
-def roll_out(world: World, repetitions: int, seed: int) -> False_:
+def roll_out(world: World, repetitions: int, seed: int) -> Sent:
     """Walk equal candidates to the end, whether sent back or not, and count."""
     begun, rules = time.process_time(), Rules()
     traffic = Traffic(world, repetitions, np.random.default_rng(seed))
@@ -112,7 +112,7 @@ def roll_out(world: World, repetitions: int, seed: int) -> False_:
         by_step.append(int(back.sum()) - sum(by_step))
         stepped.append(float(shown.mean()))
     sent = int(back.sum())
-    return False_(
+    return Sent(
         world.name, repetitions, sent, tuple(by_step), *interval(sent, repetitions), tuple(stepped),
         int(usual_back.sum()), time.process_time() - begun,
     )  # fmt: skip
@@ -165,7 +165,7 @@ def _finite(seconds: float) -> float | None:
     return seconds if np.isfinite(seconds) else None
 
 
-def _tell_false(found: False_) -> None:
+def _tell_false(found: Sent) -> None:
     shown = " ".join(f"{100 * x:.0f}" for x in found.stepped_in_soak)
     print(
         f"{found.world:12} {found.roll_outs:6d} {100 * found.sent_back / found.roll_outs:7.2f} % "

@@ -41,6 +41,8 @@ SHARE: Final = 1 / 200
 """Part of the wealth that is divided anew after each block."""
 MEMORY: Final = 0.98
 """What a block weighs when the next is there."""
+SUPPOSED: Final = 20.0
+"""Blocks of plain counting noise that are supposed to have been before the first."""
 MOST: Final = 1e300
 
 
@@ -117,9 +119,7 @@ def gains(blocks: Blocks, bets: FloatArray, margin: float = 0.0) -> FloatArray:
     """
     drawn, from_c = blocks.drawn, blocks.all_c > blocks.all_b
     whole = np.where(from_c, blocks.bad_b, blocks.bad_c)[..., None]  # the smaller side is drawn whole
-    k, likely = draws(
-        np.where(from_c, blocks.bad_c, blocks.bad_b), np.where(from_c, blocks.all_c, blocks.all_b), drawn
-    )
+    k, likely = draws(np.where(from_c, blocks.bad_c, blocks.bad_b), np.where(from_c, blocks.all_c, blocks.all_b), drawn)
     x, y = np.where(from_c[..., None], k, whole), np.where(from_c[..., None], whole, k)
     if margin > 0:
         v, of_v = given(y, np.broadcast_to(drawn[..., None], y.shape), margin)
@@ -133,43 +133,38 @@ def gains(blocks: Blocks, bets: FloatArray, margin: float = 0.0) -> FloatArray:
 
 @dataclass(frozen=True, slots=True)
 class Spread:
-    """What a block's difference is expected to vary by, from blocks of the past alone; arrays of shape (...)."""
+    """What a block's difference is expected to vary by, from blocks of the past alone; arrays of shape (...).
+
+    `bad` of `every` request, and `squares` of the differences, each over its requests, of so many `blocks`; all weigh
+    the less the longer ago they were.
+    """
 
     bad: FloatArray
     every: FloatArray
     squares: FloatArray
-    expected: FloatArray
+    blocks: FloatArray
 
     @classmethod
     def unknown(cls, shape: tuple[int, ...]) -> Spread:
-        """Return what is known before the first block: nothing, weighed as 20 blocks of plain counting noise."""
+        """Return what is known before the first block."""
         none = np.zeros(shape)
-        return cls(none, none + 1.0, none + 20.0, none + 20.0)
+        return cls(none, none + 1.0, none, none)
 
     def bets(self, blocks: Blocks) -> FloatArray:
         """Return the bets on the next block, shape (..., sizes): of its counts only how many requests were there."""
-        return np.asarray(SIZES) / np.sqrt(np.maximum(self._variance(blocks) * self._excess, 1.0))[..., None]
-
-    @property
-    def _excess(self) -> FloatArray:
-        return np.maximum(self.squares / self.expected, 1.0)
-
-    def _variance(self, blocks: Blocks) -> FloatArray:
-        share = self.bad / self.every
-        drawn = blocks.drawn
-        less = drawn / np.maximum(blocks.all_c, 1) + drawn / np.maximum(blocks.all_b, 1)
-        return np.asarray(drawn * share * (1 - share) * less + 1e-3)
+        share, drawn = self.bad / self.every, blocks.drawn
+        of_chance = share * (1 - share) * (drawn / np.maximum(blocks.all_c, 1) + drawn / np.maximum(blocks.all_b, 1))
+        variance = drawn * (SUPPOSED * of_chance + self.squares) / (SUPPOSED + self.blocks)
+        return np.asarray(SIZES) / np.sqrt(np.maximum(variance, 1.0))[..., None]
 
     def after(self, blocks: Blocks) -> Spread:
         """Return what is known with this block."""
-        drawn = blocks.drawn
-        apart = drawn * (blocks.bad_c / np.maximum(blocks.all_c, 1) - blocks.bad_b / np.maximum(blocks.all_b, 1))
-        seen = (drawn > 0).astype(np.float64)
-        relative = seen * apart**2 / np.maximum(self._variance(blocks), 0.05)
-        keep = np.where(drawn > 0, MEMORY, 1.0)
+        seen = blocks.drawn > 0
+        apart = blocks.bad_c / np.maximum(blocks.all_c, 1) - blocks.bad_b / np.maximum(blocks.all_b, 1)
+        keep = np.where(seen, MEMORY, 1.0)
         return Spread(
             self.bad * keep + blocks.bad_b + blocks.bad_c, self.every * keep + blocks.all_b + blocks.all_c,
-            self.squares * keep + relative, self.expected * keep + seen,
+            self.squares * keep + blocks.drawn * apart**2, self.blocks * keep + seen,
         )  # fmt: skip
 
 

@@ -126,6 +126,14 @@ def test_a_bet_is_laid_before_the_block_is_seen() -> None:
     assert spread.bets(one(0, 50, 0, 1000))[0] == pytest.approx(np.array(SIZES))
 
 
+def test_a_bet_on_more_than_was_ever_seen_is_not_lost() -> None:
+    spread = Spread.unknown((1,))
+    for bad in (0, 0, 400, 400):
+        spread = spread.after(one(bad, 500, 0, 500))
+    again = one(400, 500, 0, 500)
+    assert gains(again, spread.bets(again))[0, -1] > 0.9
+
+
 def test_bets_become_small_where_requests_fail_together() -> None:
     spread = Spread.unknown((1,))
     for n in range(40):
