@@ -297,8 +297,16 @@ mod tests {
     #[test]
     fn what_cannot_be_served_is_refused() {
         for text in [
-            "", "rate=0", "rate=x", "rate=9,servers=0", "rate=9,service=some", "rate=9,speed=1", "rate=9,falls-to=2",
-            "rate=9,fails=2", "rate=9,service=exponential,tail=0.5", "rate=9,tail=2",
+            "",
+            "rate=0",
+            "rate=x",
+            "rate=9,servers=0",
+            "rate=9,service=some",
+            "rate=9,speed=1",
+            "rate=9,falls-to=2",
+            "rate=9,fails=2",
+            "rate=9,service=exponential,tail=0.5",
+            "rate=9,tail=2",
         ] {
             assert!(Pace::parse(text).is_err(), "{text}");
         }
