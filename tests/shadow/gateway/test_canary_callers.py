@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import socket
+import threading
 import time
 from pathlib import Path
 
-from gateway_rig import PATIENCE_S, Service, canary, configuration, gateway, read_all, reply, until
+from gateway_rig import PATIENCE_S, Request, Service, canary, configuration, gateway, read_all, reply, until
 
 LARGE = 8 << 20
 """More than the buffers of both sockets hold."""
@@ -48,3 +49,30 @@ def test_a_caller_who_does_not_read_is_cut_though_its_answer_is_whole(
             until(lambda: one.status()["canary"]["routes"]["balance"]["candidate"]["requests"] == 1, "the answer")
             until(lambda: one.status()["connections"] == 0, "the end of the connection")
             assert len(read_all(caller)) < LARGE
+
+
+def test_who_waits_without_a_token_is_answered_when_the_breaker_opens(
+    tmp_path: Path, baseline: Service, candidate: Service
+) -> None:
+    go = threading.Event()
+
+    def late(_request: Request) -> bytes | None:
+        go.wait(PATIENCE_S)
+        return None
+
+    candidate.behaviour = late
+    section = canary(share=1.0, budget_ms={"min": 50.0, "max": 50.0}, retry={"ratio": 0.0, "burst": 0})
+    tree = configuration(tmp_path, baseline, candidate, mode="canary", canary=section, mirror={"share": 0.0})
+    answers: list[int] = []
+    with gateway(tmp_path, tree) as one:
+        callers = [threading.Thread(target=lambda: answers.append(one.get()[0]), daemon=True) for _ in range(8)]
+        for caller in callers:
+            caller.start()
+        until(lambda: len(candidate.asked()) == len(callers), "all under way at the candidate")
+        one.order("back")
+        for caller in callers:
+            caller.join(PATIENCE_S)
+        side = one.status()["canary"]["routes"]["balance"]["candidate"]
+        go.set()
+    assert answers == [200] * len(callers)
+    assert (side["fell_back"], side["caller_failed"]) == (len(callers), 0)

@@ -133,6 +133,9 @@ impl Proxy {
         }
         let asked = plan.mirror.map(|mirror| Copy::shared(mirror.body_bytes()));
         let (body, passed) = self.body(body, asked.clone());
+        if passed.is_some() {
+            plan.take_time();
+        }
         let kept = (plan.safe || plan.is_released()).then(|| head.clone());
         let request = head.request(plan.side, body);
         let fell_back = AtomicBool::new(false);

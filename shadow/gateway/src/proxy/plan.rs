@@ -1,5 +1,7 @@
 //! Where a request goes, by the mode as it stands when it begins.
 
+use std::time::Duration;
+
 use hyper::Request;
 use hyper::body::{Body as _, Incoming};
 
@@ -29,6 +31,13 @@ impl Plan<'_> {
     /// Whether the candidate answers as one of a gray release.
     pub(super) fn is_released(&self) -> bool {
         self.tally.is_some() && self.source == Source::Candidate
+    }
+
+    /// A body streams from the caller: how long that takes is not the side's, so that it is never late.
+    pub(super) fn take_time(&mut self) {
+        if let Some(tally) = &mut self.tally {
+            tally.budget = Duration::MAX;
+        }
     }
 
     /// The baseline answers in the candidate's place.

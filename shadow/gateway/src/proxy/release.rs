@@ -6,9 +6,10 @@
 //! | fails | is asked, for a token | the baseline's answer, else the candidate's |
 //! | fails, no token | is not asked | what the candidate gave |
 //! | is late, or the breaker opens | is asked too, for a token | the first whole answer; the other is dropped |
-//! | is late, no token | is not asked | the candidate's answer, whenever it comes |
+//! | is late, no token | is not asked before the breaker opens | the candidate's answer, whenever it comes |
 //!
-//! All of it within the time of the caller's request.
+//! All of it within the time of the caller's request. Tokens are for the time before the breaker opens. Afterwards what is
+//! under way may be asked of the baseline without: it is no more than what comes to the baseline anyway.
 
 use std::pin::{Pin, pin};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -183,7 +184,12 @@ impl Release<'_> {
             return self.both(candidate, &seen, story).await;
         };
         self.judge(&result, story);
-        if is_own_good(story) || !self.canary.retry.take() {
+        self.unless_bad(result, story).await
+    }
+
+    /// What the candidate gave, or the baseline's answer in its place when it is bad.
+    async fn unless_bad(&self, result: Result<Taken, Failure>, story: &Story) -> Result<Given, Failure> {
+        if is_own_good(story) || !self.may_ask_baseline() {
             return result.map(|taken| Given { by: Arm::Candidate, taken });
         }
         match (self.baseline().await, result) {
@@ -191,6 +197,11 @@ impl Release<'_> {
             (Err(_failure), Ok(taken)) => Ok(Given { by: Arm::Candidate, taken }),
             (Err(failure), Err(_own)) => Err(failure),
         }
+    }
+
+    /// Takes a token, which nobody needs when the breaker is open.
+    fn may_ask_baseline(&self) -> bool {
+        self.canary.is_open() || self.canary.retry.take()
     }
 
     /// The candidate's answer within its budget; none when it is late, or when the breaker opens.
@@ -223,10 +234,15 @@ impl Release<'_> {
                 self.canary.instance_failed(self.question.route, &instance);
             }
         }
-        if !self.canary.retry.take() {
-            let result = candidate.await;
-            self.judge(&result, story);
-            return result.map(|taken| Given { by: Arm::Candidate, taken });
+        if !self.may_ask_baseline() {
+            tokio::select! {
+                biased;
+                result = &mut candidate => {
+                    self.judge(&result, story);
+                    return self.unless_bad(result, story).await;
+                }
+                () = self.canary.opened() => {}
+            }
         }
         let mut baseline = pin!(self.baseline());
         tokio::select! {
