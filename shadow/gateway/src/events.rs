@@ -7,7 +7,7 @@
 //! | `operator` | `do`, `why` |
 //! | `breaker` | `from`, `to`, `reason`, `figures` of the windows |
 //! | `instance` | `side`, `instance`, `healthy`: what the active checks say |
-//! | `ejected` | `side`, `instance`, and what it failed |
+//! | `ejected` | `side`, `instance`, `failures` in a row |
 //!
 //! Numbers begin at 1 with the program; when that was is told with every answer, so that a restart is seen.
 
