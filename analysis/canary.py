@@ -143,7 +143,12 @@ class CanaryRun:
         return max(self.ticks.share, default=0.0)
 
     @property
-    def length_s(self) -> float:
+    def begin_s(self) -> float:
+        """The time of the first poll, 0 without any: from then on it counts."""
+        return self.ticks.t_s[0] if self.ticks.t_s else 0.0
+
+    @property
+    def end_s(self) -> float:
         """The time of the last poll, 0 without any."""
         return self.ticks.t_s[-1] if self.ticks.t_s else 0.0
 

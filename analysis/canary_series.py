@@ -13,8 +13,8 @@ from analysis.canary_counts import Proportion, proportion, quantile_ms, samples_
 from shadow.gray.counts import Side, SideCounts
 
 SIDES: Final[tuple[Side, Side]] = ("baseline", "candidate")
-_SHARE_KINDS: Final = frozenset({"step", "back", "breaker", "operator", "share"})
-_END_KINDS: Final = frozenset({"done", "held", "hold", "back", "stopped"})
+_SHARE_KINDS: Final = frozenset({"step", "back", "hold", "done", "held", "stopped"})
+_END_KINDS: Final = _SHARE_KINDS - {"step"}
 _LEAST: Final = 100
 """Requests behind a share of them that is drawn."""
 
@@ -69,7 +69,7 @@ def stretches(run: CanaryRun) -> tuple[Stretch, ...]:
     for number, window in enumerate(merged):
         last = number == len(merged) - 1
         kinds = _END_KINDS if last else _SHARE_KINDS
-        near = [one for one in left if one.kind in kinds and abs(one.t_s - window.to_s) <= slack_s]
+        near = [one for one in left if one.kind in kinds and (last or abs(one.t_s - window.to_s) <= slack_s)]
         ended = min(near, key=lambda one: abs(one.t_s - window.to_s), default=None)
         left = [one for one in left if ended is None or one.t_s > ended.t_s]  # nothing ends two
         found.append(Stretch(window, ended))
@@ -123,7 +123,7 @@ def latency_spans(windows: Sequence[Window], side: Side, q: float) -> tuple[Span
 def outages(run: CanaryRun) -> tuple[Outage, ...]:
     """Return the stretches in which the breaker was open or half-open."""
     turns = [one for one in run.happenings if one.breaker_to is not None]
-    ends = [*(one.t_s for one in turns[1:]), run.length_s]
+    ends = [*(one.t_s for one in turns[1:]), run.end_s]
     return tuple(
         Outage(one.t_s, max(end_s, one.t_s), state)
         for one, end_s in zip(turns, ends, strict=False)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -15,7 +15,7 @@ from shadow.gray.counts import SideCounts, sum_routes
 
 _SHOWN: Final = frozenset({"step", "hold", "resume", "back", "done", "held", "stopped", "breaker", "fault", "operator"})
 
-_TOLD: Final = frozenset({"from", "to", "reason"})  # of the breaker: said by what it did
+_TOLD: Final = frozenset({"from", "to", "reason"})  # of the breaker and the share: said by what happened
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,7 +85,7 @@ def story(run: CanaryRun) -> tuple[str, ...]:
     if not steps:
         return (f"Nobody was given to {candidate}: no poll with a share above 0 was written.",)
     shares = list(dict.fromkeys(percent(one.window.share) for one in steps))
-    lines = [f"{candidate} was given {_listed(shares)} of the users, over {_seconds(run.length_s)}."]
+    lines = [f"{candidate} was given {_listed(shares)} of the users, over {_seconds(run.end_s - run.begin_s)}."]
     lines += [_retreat_text(run, one) for one in retreats(run)]
     lines += [*_answered(run), *_compared(run), *_end(run)]
     return tuple(lines)
@@ -121,20 +121,33 @@ def route_rows(run: CanaryRun) -> tuple[tuple[str, ...], ...]:
     )  # fmt: skip
 
 
-def figures_text(figures: Mapping[str, Any], prefix: str = "") -> str:
-    """Return figures of an event as `name value`, those within others by their path."""
-    parts: list[str] = []
+def figures_text(figures: Mapping[str, Any]) -> str:
+    """Return figures of an event as `name value`, those within others by their path, those of a list by their name."""
+    return ", ".join(_figures(figures, ""))
+
+
+def _figures(figures: Mapping[str, Any], prefix: str) -> Iterator[str]:
     for name, value in figures.items():
         path = f"{prefix}{name}"
         if isinstance(value, Mapping):
-            parts.append(figures_text(value, prefix if name == "figures" else f"{path}."))
-        elif isinstance(value, float):
-            parts.append(f"{path} {number(value)}")
-        elif isinstance(value, int) and not isinstance(value, bool):
-            parts.append(f"{path} {value:,}")
+            yield from _figures(value, prefix if name == "figures" else f"{path}.")
+        elif isinstance(value, list) and all(isinstance(one, Mapping) for one in value):
+            for one in value:
+                rest = dict(one)
+                own = rest.pop("name", None) or rest.pop("q", None)
+                yield from _figures(rest, f"{path}.{own}." if own else f"{path}.")
         else:
-            parts.append(f"{path} {UNKNOWN if value is None else value}")
-    return ", ".join(part for part in parts if part)
+            yield f"{path} {_plain(value)}"
+
+
+def _plain(value: Any) -> str:
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    if isinstance(value, float):
+        return number(value)
+    if isinstance(value, int):
+        return f"{value:,}"
+    return UNKNOWN if value is None else str(value)
 
 
 def kinds_text(kinds: Mapping[str, int]) -> str:
@@ -184,7 +197,7 @@ def _answered(run: CanaryRun) -> list[str]:
         callers = run.callers
         lines.append(
             f"By the sender's own count: {callers.done:,} requests ended, {kinds_text(callers.failed)} failed, "
-            f"{callers.dropped:,} were never sent."
+            f"{callers.dropped:,} never sent."
         )
     return lines
 
@@ -202,7 +215,8 @@ def _end(run: CanaryRun) -> list[str]:
         waits = run.last.waits if run.last is not None else ()
         return [f"It was cut short while it waited: {'; '.join(waits)}."] if waits else []
     why = "; ".join(run.outcome.reasons)
-    return [text for text in (f"It ended as {run.outcome.outcome}: {why}." if why else "", run.outcome.left) if text]
+    told = (why and f"It ended as {run.outcome.outcome}: {why}.", run.outcome.left and f"Left: {run.outcome.left}.")
+    return [text for text in told if text]
 
 
 def _step_row(stretch: Stretch) -> StepRow:
@@ -244,6 +258,9 @@ def _what(one: Happening) -> str:
     if one.breaker_to is not None:
         before = one.figures.get("from")
         return f"breaker {before} → {one.breaker_to}" if before else f"breaker {one.breaker_to}"
+    before, after = one.figures.get("from"), one.figures.get("to")
+    if one.kind == "share" and isinstance(before, int | float) and isinstance(after, int | float):
+        return f"share {percent(before)} → {percent(after)}"
     return one.kind
 
 

@@ -65,9 +65,9 @@ def draw(run: CanaryRun) -> Figure:
     title = [f"Gray release: {candidate} takes over from {baseline}", f"{run.manifest.run_id} · {outcome_text(run)}"]
     figure = style.titled_figure(title, 14.5)
     strip, *panels = figure.subplots(5, 1, sharex=True, height_ratios=(0.32, 1.15, 1, 1.15, 0.8))
-    length_s = max(run.length_s, 1.0)
+    length_s = max(run.end_s - run.begin_s, 1.0)
     for axes in (strip, *panels):
-        axes.set_xlim(0, length_s)
+        axes.set_xlim(run.begin_s, run.begin_s + length_s)
         _shade(axes, run)
     shown = shown_happenings(run)
     _strip(strip, shown, length_s)
@@ -82,7 +82,7 @@ def draw(run: CanaryRun) -> Figure:
     _faults(faults, run)
     faults.set_xlabel("time since the start (s)")
     style.plain_numbers(faults, y=False)
-    style.add_legend(figure, _keys(run, shown), columns=5)
+    style.add_legend(figure, _keys(run, shown), columns=4)
     return figure
 
 
@@ -146,7 +146,7 @@ def _retreats(axes: Axes, run: CanaryRun) -> None:
     baseline, _ = run.sides
     for retreat in retreats(run):
         at_s = retreat.cause.t_s + retreat.most_s
-        is_late = at_s > 0.6 * run.length_s
+        is_late = at_s > 0.4 * run.begin_s + 0.6 * run.end_s
         axes.annotate(
             f"all on {baseline} {within_text(retreat)}\nafter {_cause(retreat.cause)}", (at_s, 60),
             xytext=(-10 if is_late else 10, 0), textcoords="offset points", ha="right" if is_late else "left",

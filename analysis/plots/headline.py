@@ -26,6 +26,7 @@ _GROUPS: Final[tuple[tuple[Measured, str, str], ...]] = (
     ("memory", "memory at the same load", "lower is better"),
 )
 _MIB: Final = float(1 << 20)
+_MOST_TICKS: Final = 6  # that stand beside each other
 _MOST_REASONS: Final = 4
 _LETTERS: Final = 118
 
@@ -145,7 +146,9 @@ def _scale(axes: Axes, rows: tuple[Row, ...]) -> None:
         if row.ratio is not None:
             values += [v for v in (row.ratio.value, row.ratio.lo, row.ratio.hi) if v is not None]
     low, high = min(0.5, *values) * 0.85, max(2.0, *values) * 1.18
-    ticks = [2.0**power for power in range(-10, 11) if low <= 2.0**power <= high]
+    powers = [power for power in range(-10, 11) if low <= 2.0**power <= high]
+    apart = -(-len(powers) // _MOST_TICKS)  # every one, every other, …, and always 1 = equal
+    ticks = [2.0**power for power in powers if power % apart == 0]
     axes.set_xlim(low, high)
     axes.set_xticks(ticks, [f"{tick:g}×" for tick in ticks])
 

@@ -176,6 +176,8 @@ def _keys(findings: Findings, value: Value, lines: set[str]) -> list[Line2D | Pa
     points = [point for curve in findings.curves.values() for point in curve.points]
     if any(value.marked(point) for point in points):
         keys.append(Line2D([], [], **_MARKED, label=value.marked_name))
+    if any(len(point.counted) > 1 for point in points):
+        keys += style.spread_keys()
     if style.has_invalid(findings):
         keys.append(style.invalid_key())
     keys += [key for key in style.capacity_keys(findings) if "trial" in str(key.get_label())]

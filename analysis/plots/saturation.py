@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import textwrap
+from typing import Final
+
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
@@ -11,6 +14,9 @@ from analysis.findings import Findings
 from analysis.intervals import Interval
 from analysis.plots import style
 from analysis.saturation import Saturation
+
+_LETTERS: Final = 132  # of a line across all panels that stand beside each other
+_LINE_RATIO: Final = 0.045  # of a panel's height, for a line of text
 
 
 def draw(findings: Findings) -> Figure:
@@ -50,7 +56,9 @@ def _panel(axes: Axes, findings: Findings, endpoint: str) -> None:
             lines.append(f"{look.label} {saturation_text(saturation)}")
     axes.plot([0, highest * 1.1], [0, highest * 1.1], color=style.GREY, linestyle="--", linewidth=1.4, zorder=0)
     axes.set_xlim(0, top * 1.04)
-    axes.set_ylim(0, highest * (1.6 if len(lines) > 2 else 1.45))
+    columns = min(len(findings.endpoints), style.COLUMNS)
+    lines = [part for line in lines for part in textwrap.wrap(line, _LETTERS // columns, subsequent_indent="    ")]
+    axes.set_ylim(0, highest * max(1.6 if len(lines) > 2 else 1.45, 1.15 / (1 - _LINE_RATIO * len(lines))))
     style.plain_numbers(axes)
     box = {"facecolor": "white", "alpha": 0.8, "edgecolor": "none", "pad": 2}
     axes.text(0.02, 0.98, "\n".join(lines), transform=axes.transAxes, va="top", ha="left", bbox=box, zorder=6)

@@ -22,6 +22,7 @@ from records.hdr import FloatArray, Sparse, highest_us, merged, total
 
 BEYOND: Final = 10  # samples beyond the last percentile drawn
 _HOW_LONG: Final = ", as long as the stages lasted"
+_FIRST_Q: Final = 0.05
 _GRID: Final = 400  # quantiles of a curve
 _TICKS: Final = {
     0.0: "0 %",
@@ -56,6 +57,7 @@ def draw(findings: Findings) -> Figure:
         _panel(past, findings, [points_past_saturation(points) for points in curves])
     keys = [key for key in style.twin_keys(findings) if "invalid" not in str(key.get_label())]
     if "open" in findings.loops:
+        keys.append(Line2D([], [], color=style.GREY, label="latency"))
         keys.append(Line2D([], [], color=style.GREY, linestyle="--", linewidth=1.2, label="service time"))
     style.add_legend(figure, keys)
     return figure
@@ -81,24 +83,32 @@ def points_past_saturation(points: Sequence[CurvePoint]) -> list[CurvePoint]:
     return [point for point in points if point.valid and point.past_saturation]
 
 
+def _first(x: FloatArray, ms: FloatArray) -> float:
+    """Return the time at which the axis may begin: few answers are quicker, and a log scale gives them most of it."""
+    return float(ms[np.searchsorted(x, 1 / (1 - _FIRST_Q))])
+
+
 def _panel(axes: Axes, findings: Findings, both: Sequence[Sequence[CurvePoint]]) -> None:
     axes.set_xlabel("percentile")
     axes.set_ylabel("time (ms, log scale)")
-    shown = [1.0]
+    shown, lowest = [1.0], []
     for look, points in zip(style.looks(findings), both, strict=True):
         x, ms = spectrum_of(merged(point.times for point in points))
         if len(x):
             axes.plot(x, ms, color=look.colour)
             axes.plot(x[-1:], ms[-1:], look.marker, color=look.colour)
             shown.append(float(x[-1]))
+            lowest.append(_first(x, ms))
         x, ms = spectrum_of(merged(point.service for point in points if point.loop == "open"))
         if len(x):
             axes.plot(x, ms, color=look.colour, linestyle="--", linewidth=1.2)
+            lowest.append(_first(x, ms))
     if len(shown) == 1:
         style.no_data(axes, "no valid stage here")
         return
     axes.set_xscale("log")
     style.log_times(axes)
+    axes.set_ylim(bottom=min(lowest) / 1.5)
     axes.set_xlim(1, max(shown) * 1.3)
     ticks = {1 / (1 - q): text for q, text in _TICKS.items() if 1 / (1 - q) <= max(shown) * 1.3}
     axes.set_xticks(list(ticks), list(ticks.values()))

@@ -36,6 +36,9 @@ GREEN: Final = "#009E73"
 PURPLE: Final = "#CC79A7"
 GREY: Final = "#666666"
 COLUMNS: Final = 3
+_LEGEND_PIXELS: Final = 1_560.0
+_PIXELS_A_KEY: Final = 80.0  # the handle and the space around it, at 12 points
+_PIXELS_A_LETTER: Final = 9.8  # of DejaVu Sans at 12 points, on the wide side
 
 
 @dataclass(frozen=True, slots=True)
@@ -294,8 +297,16 @@ def spread_keys() -> list[Line2D | Patch]:
 
 
 def add_legend(figure: Figure, keys: Sequence[Line2D | Patch], *, columns: int = 6) -> None:
-    """Put one legend below all panels."""
-    figure.legend(handles=list(keys), loc="outside lower center", ncols=min(columns, max(len(keys), 1)))
+    """Put one legend below all panels, in as many columns as there is room for, at most `columns`."""
+    letters = [len(str(key.get_label())) for key in keys]
+    fitting = [number for number in range(1, columns + 1) if _legend_pixels(letters, number) <= _LEGEND_PIXELS]
+    figure.legend(handles=list(keys), loc="outside lower center", ncols=min(max(fitting, default=1), max(len(keys), 1)))
+
+
+def _legend_pixels(letters: Sequence[int], columns: int) -> float:
+    """Return about how wide a legend gets; it is filled column by column, the first ones one longer."""
+    parts = np.array_split(np.asarray(letters, dtype=np.float64), min(columns, max(len(letters), 1)))
+    return sum(_PIXELS_A_KEY + _PIXELS_A_LETTER * float(part.max(initial=0)) for part in parts)
 
 
 def _draw_spread(

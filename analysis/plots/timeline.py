@@ -48,7 +48,7 @@ def draw(findings: Findings) -> Figure:
     for axes in panels:
         axes.margins(x=0.01)
         _shade(axes, findings, turns, zero_s)
-    _name_turns(top, turns, zero_s)
+    by_letter = _name_turns(top, turns, zero_s)
     _load(top, findings, zero_s)
     _p99(middle, findings, zero_s)
     if waits:
@@ -57,7 +57,7 @@ def draw(findings: Findings) -> Figure:
     bottom.set_xlim(left=0)
     bottom.set_xlabel("time since the first record (s)")
     style.plain_numbers(bottom, y=False)
-    style.add_legend(figure, _keys(findings, waits=waits), columns=6 if waits else 8)
+    style.add_legend(figure, _keys(findings, waits=waits, by_letter=by_letter), columns=6 if waits else 8)
     return figure
 
 
@@ -105,21 +105,20 @@ def _shade(axes: Axes, findings: Findings, turns: tuple[Turn, ...], zero_s: floa
         )
 
 
-def _name_turns(axes: Axes, turns: tuple[Turn, ...], zero_s: float) -> None:
-    """Write each turn's endpoint above it: in full, by its letter, or not at all where there is no room."""
+def _name_turns(axes: Axes, turns: tuple[Turn, ...], zero_s: float) -> bool:
+    """Write each turn's endpoint above it: in full, by its letter (then it says True), or not at all without room."""
     whole = max((turn.to_s for turn in turns), default=zero_s) - zero_s
     if not whole:
-        return
+        return False
     room = [(turn.to_s - turn.from_s) / whole * _PIXELS_WIDE / _PIXELS_A_LETTER for turn in turns]
-    for names in (
-        [endpoint_title(turn.endpoint) for turn in turns],
-        [ENDPOINT_LETTERS.get(turn.endpoint, turn.endpoint) for turn in turns],
-    ):
+    titles = [endpoint_title(turn.endpoint) for turn in turns]
+    for names in (titles, [ENDPOINT_LETTERS.get(turn.endpoint, turn.endpoint) for turn in turns]):
         if all(len(name) < letters for name, letters in zip(names, room, strict=True)):
             for turn, name in zip(turns, names, strict=True):
                 at_s = (turn.from_s + turn.to_s) / 2 - zero_s
                 axes.text(at_s, 1.02, name, transform=axes.get_xaxis_transform(), ha="center")
-            return
+            return names is not titles
+    return False
 
 
 def _load(axes: Axes, findings: Findings, zero_s: float) -> None:
@@ -214,7 +213,7 @@ def _broken(at: FloatArray, values: FloatArray) -> tuple[FloatArray, FloatArray]
     return np.insert(at, holes, np.nan), np.insert(values, holes, np.nan)
 
 
-def _keys(findings: Findings, *, waits: bool) -> list[Line2D | Patch]:
+def _keys(findings: Findings, *, waits: bool, by_letter: bool) -> list[Line2D | Patch]:
     keys: list[Line2D | Patch] = [Line2D([], [], color=look.colour, label=look.label) for look in style.looks(findings)]
     keys += [Patch(color=look.colour, alpha=0.15, label=f"{look.label} under load") for look in style.looks(findings)]
     keys.append(Line2D([], [], color=style.GREY, linewidth=1.2, label="offered"))
@@ -222,4 +221,7 @@ def _keys(findings: Findings, *, waits: bool) -> list[Line2D | Patch]:
         keys.append(Line2D([], [], color=style.GREY, marker="x", linestyle="", label="dropped in a second"))
     keys.append(Line2D([], [], color=style.PURPLE, label="generator"))
     keys.append(Line2D([], [], color=style.GREEN, linewidth=2, label=f"SLO: p99 ≤ {findings.run.plan.slo.p99_ms:g} ms"))
+    if by_letter:
+        known = [f"{ENDPOINT_LETTERS[name]}: {name}" for name in findings.endpoints if name in ENDPOINT_LETTERS]
+        keys += [Line2D([], [], linestyle="", label=text) for text in known]
     return keys

@@ -59,7 +59,7 @@ def test_polls_become_windows_of_a_second_cut_where_the_share_changes(tmp_path: 
     assert [one.counts.candidate.requests for one in run.windows] == [10, 40, 90, 5, 0]
     assert [one.counts.candidate.fell_back for one in run.windows] == [0, 0, 20, 5, 0]
     assert run.routes["balance"].baseline.requests == 645
-    assert (run.reached, run.length_s, run.outcome) == (0.5, 4.0, None)
+    assert (run.reached, run.end_s, run.outcome) == (0.5, 4.0, None)
 
 
 def test_the_first_poll_is_zero_and_a_restarted_gateway_loses_nothing(tmp_path: Path) -> None:
@@ -77,6 +77,13 @@ def test_stretches_are_told_by_the_decision_nearest_to_their_end(tmp_path: Path)
     ]  # fmt: skip
     assert [one.ended.t_s if one.ended else None for one in found] == [0.6, 2.6, None]
     assert found[1].window.counts.candidate.failed.total == 25
+
+
+def test_the_last_share_is_told_by_its_end_however_long_the_traffic_went_on(tmp_path: Path) -> None:
+    polls = [poll(float(at), 1.0, 0, 10 * at) for at in range(20)]
+    (found,) = stretches(read(tmp_path, polls, [event(0.1, "step"), event(6.0, "done"), event(6.1, "share")]))
+    assert found.ended is not None
+    assert found.ended.kind == "done"
 
 
 def test_a_way_back_is_told_as_at_most_the_poll_after_the_last_request(tmp_path: Path) -> None:
@@ -166,7 +173,7 @@ def test_a_last_line_cut_by_a_crash_is_left_out_and_another_damaged_one_is_told(
     folder = write_lines(tmp_path / "run", WITH_FAULT[:3], [])
     with (folder / "canary.jsonl").open("a") as file:
         file.write('{"t_s": 1.5, "sh')
-    assert read_canary(folder).length_s == 1.0
+    assert read_canary(folder).end_s == 1.0
     with (folder / "canary.jsonl").open("a") as file:
         file.write("\n")
     with pytest.raises(RunFolderError, match=r"canary\.jsonl, line 4"):

@@ -1,15 +1,12 @@
 """The pictures, read by their labels, ranges and artists."""
 
-import itertools
 from collections.abc import Callable
-from unittest import mock
 
 import numpy as np
 import pytest
-from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.colors import to_hex
 from matplotlib.figure import Figure
-from matplotlib.text import Text
+from picture_texts import check_texts, texts_of
 
 from analysis import plots
 from analysis.findings import Findings
@@ -50,22 +47,6 @@ CASES: dict[str, dict[str, object]] = {
 }
 
 
-def texts_of(figure: Figure) -> list[Text]:
-    """Return the texts that are really drawn, so that tick labels beyond an axis' end are left out."""
-    drawn: dict[int, Text] = {}
-    draw = Text.draw
-
-    def recorded(text: Text, renderer: object) -> None:
-        if text.get_text().strip() and text.get_visible():
-            drawn[id(text)] = text
-        draw(text, renderer)
-
-    figure.set_layout_engine("none")  # it is laid out already
-    with mock.patch.object(Text, "draw", recorded):
-        figure.draw_without_rendering()
-    return list(drawn.values())
-
-
 def words(figure: Figure) -> str:
     return "\n".join(text.get_text() for text in texts_of(figure))
 
@@ -74,15 +55,7 @@ def words(figure: Figure) -> str:
 def test_no_text_overlaps_another_or_leaves_the_picture(find_drawn: FindDrawn, case: str) -> None:
     findings = find_drawn(**CASES[case])
     for name in ALL:
-        figure = plots.draw_picture(name, findings)
-        renderer = FigureCanvasAgg(figure).get_renderer()
-        boxes = [(t.get_text(), t.get_window_extent(renderer)) for t in texts_of(figure)]
-        for (one, a), (two, b) in itertools.combinations(boxes, 2):
-            overlap = min(a.x1, b.x1) - max(a.x0, b.x0) > 1 and min(a.y1, b.y1) - max(a.y0, b.y0) > 1
-            assert not overlap, f"{name} ({case}): {one!r} over {two!r}"
-        for text, box in boxes:
-            inside = box.x0 >= -1 and box.y0 >= -1 and box.x1 <= figure.bbox.x1 + 1 and box.y1 <= figure.bbox.y1 + 1
-            assert inside, f"{name} ({case}): {text!r} leaves the picture"
+        check_texts(plots.draw_picture(name, findings), f"{name} ({case})")
 
 
 @pytest.mark.parametrize("name", ALL)

@@ -12,11 +12,12 @@ from pathlib import Path
 from xml.etree import ElementTree as ET
 
 import pytest
+from picture_texts import check_texts
 from searched_run import Searched, write_searched
 
 from analysis.audit import audit_run
 from analysis.findings import Findings
-from analysis.plots import draw_picture
+from analysis.plots import PICTURES, draw_picture
 from analysis.report import write_report
 from analysis.summary import summarise
 from analysis.trial_points import near_capacity
@@ -127,6 +128,11 @@ def test_trials_are_no_points_of_a_curve_and_are_drawn_beside_it(find_searched: 
     assert interval is not None
     assert len(bands) == 2
     assert bands[0].get_extents is not None
+
+
+@pytest.mark.parametrize("name", PICTURES)
+def test_no_text_of_a_search_overlaps_another_or_leaves_the_picture(find_searched: FindSearched, name: str) -> None:
+    check_texts(draw_picture(name, find_searched()), name)
 
 
 def test_the_headline_says_verdict_money_and_the_ratio_of_capacities(find_searched: FindSearched) -> None:

@@ -133,14 +133,20 @@ def test_a_clean_release_says_that_nothing_failed(tmp_path: Path) -> None:
 def test_events_carry_the_numbers_of_the_picture(fault_folder: Path) -> None:
     with (fault_folder / "events.jsonl").open("a") as file:
         file.write(json.dumps({"t_s": 1.0, "by": "gateway", "kind": "instance", "figures": {"healthy": True}}) + "\n")
+        file.write(
+            json.dumps({"t_s": 1.1, "by": "gateway", "kind": "share", "figures": {"from": 0.01, "to": 0.05}}) + "\n"
+        )
     rows = event_rows(read_canary(fault_folder))
-    assert [(row.number, row.what) for row in rows][:3] == [("1", "step"), ("", "instance"), ("2", "step")]
+    assert [(row.number, row.what) for row in rows][:4] == [
+        ("1", "step"), ("", "instance"), ("", "share 1 % → 5 %"), ("2", "step"),
+    ]  # fmt: skip
 
 
 def test_figures_and_kinds_are_told_in_words() -> None:
-    assert figures_text({"p99": {"ratio": 1.25}, "n": 1200, "why": "late", "x": None}) == (
-        "p99.ratio 1.25, n 1,200, why late, x –"
-    )
+    figures = {"p99": {"ratio": 1.25}, "n": 1200, "why": "late", "x": None, "latched": True}
+    assert figures_text(figures) == "p99.ratio 1.25, n 1,200, why late, x –, latched yes"
+    lists = {"metrics": [{"name": "failures", "wealth": 0.5}, {"q": 0.99, "ms": 4}], "figures": {"failed": 5}}
+    assert figures_text(lists) == "metrics.failures.wealth 0.5, metrics.0.99.ms 4, failed 5"
     assert kinds_text({"late": 2, "refused": 1300, "reset": 0}) == "1,302 (refused 1,300, late 2)"
     assert kinds_text({}) == "0"
 

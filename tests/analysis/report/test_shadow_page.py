@@ -59,7 +59,7 @@ def test_a_failed_gate_shows_the_path_the_kind_and_the_marked_digit(tmp_path: Pa
     for part in (
         "The gate FAILED.", "balance: 1 of 401 differ", "digit at $.n", "<mark>2</mark>0", "<mark>3</mark>0",
         "tier whale", "/v1/users/ann/balance", "Go &lt;1&gt;", "&lt;b&gt;", "hid 1 differences in 1 pairs",
-        "latency p50 1.2 ms",
+        "latency p50 1.2 ms", "Lines with − are Go &lt;1&gt;'s, with + Rust's",
     ):  # fmt: skip
         assert part in page, part
     assert "<script" not in page
