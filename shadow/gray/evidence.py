@@ -12,7 +12,8 @@ wealth says that the candidate is worse. The same bets the other way around show
 All arrays have a shape (n,): n = 1 in a roll-out, many in a simulation.
 
 Where the baseline has no more users (share 1), each block of the candidate is paired with one of the baseline's blocks
-of before, each used once, in a wealth of its own with its own part of alpha.
+of before, the latest first, each used once, in a wealth of its own with its own part of alpha. What changed by itself
+since then looks like the candidate's, so that all margins are three times as wide there.
 """
 
 from __future__ import annotations
@@ -35,6 +36,8 @@ CALLERS: Final = 0.04
 """What is put on each metric; the rest is on latency, more on the rarer quantiles, whose evidence comes slowest."""
 LIVE: Final = 0.8
 """Part of alpha for the comparison side by side; the rest is for the one with the past."""
+PAST: Final = 3.0
+"""How much wider margins are where the comparison is with the past."""
 KEPT: Final = 1_200
 """Blocks of the baseline that are kept to compare with when it has no more users."""
 
@@ -63,6 +66,10 @@ class Margins:
     failure: float
     latency: float
     quantiles: tuple[float, ...]
+
+    @property
+    def of_the_past(self) -> Margins:
+        return Margins(min(PAST * self.failure, 0.5), PAST * self.latency, self.quantiles)
 
 
 class Bets:
@@ -107,10 +114,8 @@ class Evidence:
         self.margins = margins
         self._uppers_us = uppers_us
         self._shape = shape
-        last = len(uppers_us)
-        wanted = uppers_us * (1 + margins.latency) * (1 - 1e-9)
-        self._slower = np.append(np.searchsorted(uppers_us, wanted), last)
-        self._past = np.zeros((*shape, last + 1))
+        self._slower = _slower(uppers_us, margins.latency)
+        self._past = np.zeros((*shape, len(uppers_us) + 1))
         self._kept: deque[SideBlock] = deque(maxlen=KEPT)
         self._alone = False
         self.live = Bets(margins, shape)
@@ -124,10 +129,12 @@ class Evidence:
         the candidate's own failures may thus be 20 times that. The last step shows the margin itself.
         """
         self.live.wealth = self.live.wealth.divided()
-        self.proof = Proof(min(self.margins.failure / (next_share or 1.0), 0.5), self._shape)
         self._alone = share >= 1.0
+        margins = self.margins.of_the_past if self._alone else self.margins
+        self.proof = Proof(min(margins.failure / (next_share or 1.0), 0.5), self._shape)
+        self._slower = _slower(self._uppers_us, margins.latency)
         if self._alone and self.after is None:
-            self.after = Bets(self.margins, self._shape)
+            self.after = Bets(margins, self._shape)
 
     @property
     def paired(self) -> int | None:
@@ -141,7 +148,7 @@ class Evidence:
             self._past = self._past * MEMORY + baseline.latency
             self._kept.append(baseline)
         elif self._kept and self.after is not None:
-            self._bet(self.after, self._kept.popleft(), candidate)
+            self._bet(self.after, self._kept.pop(), candidate)
 
     def thresholds(self) -> tuple[FloatArray, FloatArray]:
         """Return the bucket at the end of which "slow" begins: the baseline's and the candidate's, (n, quantiles).
@@ -173,6 +180,11 @@ class Evidence:
             )
             found.append(Blocks(bad_c, all_c, bad_b, all_b))
         return found
+
+
+def _slower(uppers_us: FloatArray, margin: float) -> npt.NDArray[np.int64]:
+    """Return for each bound the first that is a margin above it, past the last where none is."""
+    return np.append(np.searchsorted(uppers_us, uppers_us * (1 + margin) * (1 - 1e-9)), len(uppers_us))
 
 
 def _beyond(latency: FloatArray, at: FloatArray, usable: npt.NDArray[np.bool_]) -> tuple[FloatArray, FloatArray]:

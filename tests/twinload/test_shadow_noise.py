@@ -43,7 +43,8 @@ def prepared(pair: Pair, *, more: str = "") -> None:
         f'admin = "127.0.0.1:{admin}"', "rate_rps = 80.0", "run_s = 60", "pairs_per_kind = 100000",
     ]  # fmt: skip
     text = pair.plan.read_text(encoding="utf-8").rstrip()
-    text += f'\n\n[shadow]\nsecond = "baseline"\n{more}\n[shadow.gateway]\n'
+    assert text.count("[shadow]\n") == 1
+    text = text.replace("[shadow]\n", '[shadow]\nsecond = "baseline"\n') + f"\n{more}\n[shadow.gateway]\n"
     pair.plan.write_text(text + "\n".join(lines) + "\n", encoding="utf-8")
 
 
