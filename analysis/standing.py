@@ -54,7 +54,7 @@ class _Asked:
 
 
 def standing(trials: Sequence[Trial], costs: Sequence[LoadCost], plan: Plan) -> Standing:
-    """Say whether every ratio asked for is narrow, and which is not; `standing_of` for blocks that are known already."""
+    """Say whether every ratio asked for is narrow, and which is not: `standing_of` the trials' blocks."""
     return standing_of(block_capacities(trials, plan), costs, plan)
 
 
