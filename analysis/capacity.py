@@ -2,12 +2,16 @@
 
     trials of a block -> relevant bounds -> conditional throughput -> mean over blocks, log-ratio over pairs
 
-A block's capacity is the middle (in the logarithm) of its relevant bounds times the share of arrivals that was answered
-within the window there. The share matters where time would have shown more: at 1 % above what a server gives, a queue
-of 20 ms takes two seconds to grow, and until then the trial is a good one. What is answered is what the server gives.
+A block's capacity is the middle (in the logarithm) of its relevant bounds, or, where the upper bound was too much for
+the server, what was answered there. That matters where time would have shown more: at 1 % above what a server gives, a
+queue of 20 ms takes two seconds to grow, and until then the trial is a good one. What is answered is what it gives.
 
 The unit of replication is the pair: n pairs give n log-ratios and a t interval with n − 1 degrees of freedom, widened
-for the search's stop by `analysis.stopping`; under 3 pairs minimum and maximum alone.
+for the search's stop by `analysis.stopping`; under 3 pairs minimum and maximum alone. Where lateness grows gently with
+the rate, capacities are the crossings of all trials together and the ratio is their quotient (`analysis.pooled`).
+
+Beside that spread an interval holds what counting whole requests leaves open, one request of the smallest trial: it is
+alike in every block, so that a spread over blocks does not show it.
 """
 
 from __future__ import annotations
