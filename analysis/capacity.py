@@ -2,12 +2,16 @@
 
     trials of a block -> relevant bounds -> conditional throughput -> mean over blocks, log-ratio over pairs
 
-A block's capacity is the middle (in the logarithm) of its relevant bounds times the share of arrivals that was answered
-within the window there. The share matters where time would have shown more: at 1 % above what a server gives, a queue
-of 20 ms takes two seconds to grow, and until then the trial is a good one. What is answered is what the server gives.
+A block's capacity is the middle (in the logarithm) of its relevant bounds, or, where the upper bound was too much for
+the server, what was answered there. That matters where time would have shown more: at 1 % above what a server gives, a
+queue of 20 ms takes two seconds to grow, and until then the trial is a good one. What is answered is what it gives.
 
 The unit of replication is the pair: n pairs give n log-ratios and a t interval with n − 1 degrees of freedom, widened
-for the search's stop by `analysis.stopping`; under 3 pairs minimum and maximum alone.
+for the search's stop by `analysis.stopping`; under 3 pairs minimum and maximum alone. Where lateness grows gently with
+the rate, capacities are the crossings of all trials together and the ratio is their quotient (`analysis.pooled`).
+
+Beside that spread an interval holds what counting whole requests leaves open, one request of the smallest trial: it is
+alike in every block, so that a spread over blocks does not show it.
 """
 
 from __future__ import annotations
@@ -17,26 +21,18 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-from analysis.crossing import crossing
-from analysis.intervals import Interval, mean_interval
+from analysis.intervals import LEAST_FOR_T, Interval, mean_interval
+from analysis.pooled import Pooled, Shares, pooled
 from analysis.stopping import confidence, half_width, is_narrow, sequential_interval
 from records.plan import Plan, SloPlan
 from swarm.capacity_pairs import goal_of
 from swarm.search import Bounds, Goal, relevant_bounds
-from swarm.trials import LATE_LIMIT_RATIO, Evidence, Trial, evidence_of
+from swarm.trials import Evidence, Trial, evidence_of
 
 SAME_RATE = 1e-9
-RESOLUTION, RESOLUTION_OF_RATIO = 1 / 4, 1 / 8
-"""No interval is narrower than this share of the width between bounds: what counting whole requests in whole seconds
-leaves open is alike in every block, so that a spread over blocks does not show it. In a ratio half of it cancels."""
-_LOOKS = 3
-_NEAR = 0.15  # in the logarithm of the rate: further away the late share is no straight line
-_NEAR_OF_SLOPE = 2.0  # … or, where lateness grows slower, than the rates over which it grows by e squared
-_SHARP = 2.0  # lateness that grows by more than e to this over a block's width has a limit, no slope
-_GENTLE = 0.35  # where the bad trials near the limit have larger late shares, it is sharp
-_FAR = 0.1  # in the logarithm of the rate: skewed trials move a crossing by 2 to 4 %
-_OF_CHANCE = 1.5
-"""A shortfall at the upper bound counts while it is within so many widths: above, the server fell, and gives less."""
+_LEAST_SHORT, _MOST_SHORT = 0.25, 1.5
+"""A shortfall at the upper bound counts from so many widths on, for less may be the chance of the window's edges, and
+up to so many: above, the server fell, and gives less."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,7 +41,7 @@ class BlockCapacity:
 
     `value_rps` is None where no trial gave evidence of a lower bound. `at_least`: nothing above the lower bound gave
     evidence. `settled` says that both bounds were tried enough and are narrow; `unsteady` counts trials that were not
-    steady.
+    steady. `shares` are logarithm of the rate and late share of the trials that are evidence.
     """
 
     twin: str
@@ -58,6 +54,7 @@ class BlockCapacity:
     bounds: Bounds
     unsteady: int
     trials: tuple[Trial, ...]
+    shares: Shares
 
     @property
     def counts(self) -> bool:
@@ -103,59 +100,30 @@ def block_capacities(trials: Iterable[Trial], plan: Plan) -> tuple[BlockCapacity
 def capacity_of(blocks: Sequence[BlockCapacity], twin: str, endpoint: str, plan: Plan) -> Capacity | None:
     """Return a twin's capacity over its blocks; None when no block has one.
 
-    The geometric mean of the blocks' capacities with a t interval. Where lateness grows gently with the rate (by less
-    than e² over a block's width, and bad trials have few late requests) and there are three blocks: the crossing of all
-    their trials together, with the wider of two half-widths: that one's, and the crossing's jackknife over blocks.
+    The geometric mean of the blocks' capacities with a t interval. Where lateness grows gently with the rate and there
+    are three blocks: the crossing of all their trials together (`analysis.pooled`), with its own.
     """
     mine = tuple(b for b in blocks if (b.twin, b.endpoint) == (twin, endpoint))
     counted = [b for b in mine if b.counts]
     logs = [math.log(b.value_rps) for b in counted if b.value_rps]
     found = mean_interval(logs)
-    if found is not None and found.kind == "t95":  # how many blocks there are was decided by what they showed
-        half = half_width(logs, confidence(len(logs)))
-        found = Interval(found.value, found.value - half, found.value + half, found.count, "t95")
     if found is None:
         return None
     at_least = any(b.at_least for b in mine)
-    if found.kind == "t95" and not at_least:
-        found = _pooled(counted, found, plan)
-    return Capacity(_exp(found, plan, RESOLUTION), at_least, mine)
+    if found.kind == "t95":  # how many blocks there are was decided by what they showed
+        at = None if at_least else _pooled(counted, plan)
+        value, spread = (found.value, logs) if at is None else (at.log_rps, at.pseudo)
+        half = half_width(spread, confidence(len(spread)))
+        found = Interval(value, value - half, value + half, found.count, "t95")
+    return Capacity(_exp(found, _resolution(counted)), at_least, mine)
 
 
-def _pooled(blocks: Sequence[BlockCapacity], mean: Interval, plan: Plan) -> Interval:
-    """Return the crossing of all trials near it with its interval; the blocks' mean where the limit is sharp."""
-    every = [_shares(block, plan.slo) for block in blocks]
-    log_rps, reach = mean.value, _NEAR
-    for _ in range(_LOOKS):  # the blocks' mean lies above a skewed crossing: look again around what was found
-        near = [[point for point in part if abs(point[0] - log_rps) <= reach] for part in every]
-        whole = _joined(near)
-        bad = sorted(share for share in whole[1] if share > LATE_LIMIT_RATIO)
-        if len(whole[0]) < 2 * len(blocks) or not bad or bad[len(bad) // 2] > _GENTLE:
-            return mean
-        at = crossing(*whole)
-        log_rps, reach = at.log_rps, max(_NEAR, _NEAR_OF_SLOPE / at.slope)
-    is_odd = abs(at.log_rps - mean.value) > _FAR or not min(whole[0]) < at.log_rps < max(whole[0])
-    if is_odd or at.slope * math.log1p(plan.search.capacity_width) >= _SHARP:
-        return mean
-    count = len(blocks)
-    left_out = [crossing(*_joined(near[:i] + near[i + 1 :])).log_rps for i in range(count)]
-    pseudo = [count * at.log_rps - (count - 1) * other for other in left_out]
-    half = max(mean.hi - mean.value, half_width(pseudo, confidence(count)))
-    return Interval(at.log_rps, at.log_rps - half, at.log_rps + half, count, "t95")
-
-
-def _shares(block: BlockCapacity, slo: SloPlan) -> list[tuple[float, float]]:
-    """Return log rate and late share of a block's trials."""
-    return [
-        (math.log(t.rate_rps), t.counts.late_ratio)
-        for t in evidence_of(block.trials, slo).used
-        if t.valid and t.counts.requests
-    ]
-
-
-def _joined(parts: Sequence[Sequence[tuple[float, float]]]) -> tuple[list[float], list[float]]:
-    points = [point for part in parts for point in part]
-    return [x for x, _ in points], [y for _, y in points]
+def _pooled(blocks: Sequence[BlockCapacity], plan: Plan) -> Pooled | None:
+    """Return the crossing of all trials of a twin's blocks; None where the blocks' mean is to be taken."""
+    if len(blocks) < LEAST_FOR_T:
+        return None
+    mean = sum(math.log(b.value_rps or 1.0) for b in blocks) / len(blocks)
+    return pooled([b.shares for b in blocks], mean, math.log1p(plan.search.capacity_width))
 
 
 def capacity_ratio(blocks: Sequence[BlockCapacity], endpoint: str, plan: Plan) -> CapacityRatio | None:
@@ -169,16 +137,31 @@ def capacity_ratio(blocks: Sequence[BlockCapacity], endpoint: str, plan: Plan) -
     )
     base, cand = sides
     common = sorted(base.keys() & cand.keys())
-    logs = [math.log((cand[pair].value_rps or 0.0) / (base[pair].value_rps or 1.0)) for pair in common]
-    width_log = math.log1p(plan.search.ratio_width)
-    found = sequential_interval(logs, width_log)
-    if found is None:
+    if not common:
         return None
     open_base, open_cand = (any(side[pair].at_least for pair in common) for side in sides)
     if open_base and open_cand:
         return None
+    mine, other = ([side[pair] for pair in common] for side in sides)
+    logs = [math.log((c.value_rps or 0.0) / (b.value_rps or 1.0)) for b, c in zip(mine, other, strict=True)]
+    crossed = None if open_base or open_cand else _crossed(mine, other, plan)
+    value, spread = crossed or (None, logs)
     bound: Literal["at_least", "at_most"] | None = "at_most" if open_base else "at_least" if open_cand else None
-    return CapacityRatio(_exp(found, plan, RESOLUTION_OF_RATIO), bound, is_narrow(logs, width_log))
+    width_log = math.log1p(plan.search.ratio_width)
+    found = sequential_interval(spread, width_log, value)
+    if found is None:
+        return None
+    return CapacityRatio(_exp(found, math.sqrt(2) * _resolution([*mine, *other])), bound, is_narrow(spread, width_log))
+
+
+def _crossed(
+    base: Sequence[BlockCapacity], cand: Sequence[BlockCapacity], plan: Plan
+) -> tuple[float, Sequence[float]] | None:
+    """Return the logarithm of the quotient of the twins' crossings, and a pseudo-value a pair; None without both."""
+    below, above = _pooled(base, plan), _pooled(cand, plan)
+    if below is None or above is None:
+        return None
+    return above.log_rps - below.log_rps, [c - b for b, c in zip(below.pseudo, above.pseudo, strict=True)]
 
 
 def _block(trials: list[Trial], slo: SloPlan, goal: Goal) -> BlockCapacity:
@@ -188,14 +171,18 @@ def _block(trials: list[Trial], slo: SloPlan, goal: Goal) -> BlockCapacity:
     return BlockCapacity(
         stage.twin, stage.endpoint, stage.pair, stage.block, conditional_throughput(evidence, bounds), bounds.at_least,
         bounds.reached, bounds, len(evidence.marked), tuple(trials),
+        tuple((math.log(t.rate_rps), t.counts.late_ratio) for t in evidence.used if t.valid and t.counts.requests),
     )  # fmt: skip
 
 
 def conditional_throughput(evidence: Evidence, bounds: Bounds) -> float | None:
-    """Return the rate between the bounds times the share answered there; None without a lower bound.
+    """Return what a block's trials say it gives, between its bounds; None without a lower bound.
 
-    By hand: bounds of 1,000 and 1,010; of 2,000 arrivals at the lower 1,996 were answered (0.2 % short), at the upper
-    1,980 of 2,020 (2.0 %): sqrt(1,000 × 1,010) = 1,004.99 times 1 − (0.2 + 2.0) / 2 % = 0.989 gives 993.93.
+    A shortfall at the upper bound of a quarter of the width or more, up to one and a half, is a server at its limit:
+    what it answered there is what it gives. Else it is the middle of the bounds times the share answered at the lower.
+
+    By hand: bounds of 1,000 and 1,010; of 2,020 arrivals at the upper 1,996 were answered: 1.19 % short, so 998. Were
+    2,020 answered there, and of 2,000 at the lower 1,996: sqrt(1,000 × 1,010) = 1,004.99 times 99.8 %, 1,002.98.
     """
     lower, upper = bounds.lower_rps, bounds.upper_rps
     if lower is None:
@@ -203,9 +190,10 @@ def conditional_throughput(evidence: Evidence, bounds: Bounds) -> float | None:
     below = max(0.0, _short_at(evidence, lower))
     if upper is None:
         return lower * (1 - below)
-    above = _short_at(evidence, upper)
-    usual = below < above <= below + _OF_CHANCE * (upper / lower - 1)
-    return math.sqrt(lower * upper) * (1 - ((below + above) / 2 if usual else below))
+    above, gap = _short_at(evidence, upper), upper / lower - 1
+    if max(below, _LEAST_SHORT * gap) < above <= below + _MOST_SHORT * gap:
+        return upper * (1 - above)
+    return math.sqrt(lower * upper) * (1 - below)
 
 
 def _short_at(evidence: Evidence, rate_rps: float) -> float:
@@ -215,10 +203,15 @@ def _short_at(evidence: Evidence, rate_rps: float) -> float:
     return 1 - sum(counts.answered for counts in at) / arrivals if arrivals else 0.0
 
 
-def _exp(found: Interval, plan: Plan, resolution: float) -> Interval:
-    """Return an interval of logarithms as one of ratios, with the search's resolution in it."""
+def _resolution(blocks: Sequence[BlockCapacity]) -> float:
+    """Return one request of the smallest trial as a share: whole requests are counted."""
+    return 1 / max(1.0, min((t.counts.arrivals for b in blocks for t in b.trials if t.valid), default=1.0))
+
+
+def _exp(found: Interval, resolution: float) -> Interval:
+    """Return an interval of logarithms as one of ratios, with the resolution of the counts in it."""
     lo, hi = found.lo, found.hi
     if found.kind != "range":
-        half = math.hypot(found.hi - found.value, resolution * math.log1p(plan.search.capacity_width))
+        half = math.hypot(found.hi - found.value, resolution)
         lo, hi = found.value - half, found.value + half
     return Interval(math.exp(found.value), math.exp(lo), math.exp(hi), found.count, found.kind)

@@ -13,7 +13,7 @@ import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-from analysis.capacity import block_capacities, capacity_ratio
+from analysis.capacity import BlockCapacity, block_capacities, capacity_ratio
 from analysis.figures import StageFigures
 from analysis.intervals import LEAST_FOR_T, Interval
 from analysis.same_load import best_rate
@@ -62,23 +62,27 @@ class _Asked:
 
 
 def standing(trials: Sequence[Trial], costs: Sequence[LoadCost], plan: Plan) -> Standing:
+    """Say whether every ratio asked for is narrow, and which is not: `standing_of` the trials' blocks."""
+    return standing_of(block_capacities(trials, plan), costs, plan)
+
+
+def standing_of(blocks: Sequence[BlockCapacity], costs: Sequence[LoadCost], plan: Plan) -> Standing:
     """Say whether every ratio asked for is narrow, and which is not.
 
     A ratio that is not in sight in three pairs (neither twin was seen at its limit, or nobody watches the CPU) is
     waited for no longer.
     """
-    asked = [one for one in _asked(trials, costs, plan) if one.is_due]
+    asked = [one for one in _asked(blocks, costs, plan) if one.is_due]
     percent = f"± {100 * plan.search.ratio_width:g} %"
     wide = [one for one in asked if not one.is_narrow]
     if wide:
         return Standing(False, f"not within {percent}: {', '.join(_said(one) for one in wide)}")
     if not asked:
-        return Standing(bool(trials), "no ratio is in sight")
+        return Standing(bool(blocks), "no ratio is in sight")
     return Standing(True, f"every ratio asked for is within {percent}: {', '.join(_said(one) for one in asked)}")
 
 
-def _asked(trials: Sequence[Trial], costs: Sequence[LoadCost], plan: Plan) -> Iterator[_Asked]:
-    blocks = block_capacities(trials, plan)
+def _asked(blocks: Sequence[BlockCapacity], costs: Sequence[LoadCost], plan: Plan) -> Iterator[_Asked]:
     for endpoint in dict.fromkeys(block.endpoint for block in blocks):
         pairs = len({block.pair for block in blocks if block.endpoint == endpoint})
         if "capacity" in plan.verdict.ask:

@@ -45,6 +45,7 @@ TARGETS: Final[dict[str, Callable[[float], Target]]] = {
     "M/M/1 noisy": lambda x: exponential(1_000 * x, 20),
     "M/M/4": lambda x: exponential_servers(2_000 * x, 4, 20),
     "stall": lambda x: stalling(1_000 * x, 20, stall_s=0.025, every_s=1.0),
+    "stall rare": lambda x: stalling(1_000 * x, 25, stall_s=0.03, every_s=2.0),
     "limit falls": lambda x: falling(1_000 * x, 20),
     "slow drift": lambda x: drifting(1_000 * x, 50, lost_an_hour=0.2),
     "fails above": lambda x: failing_above(3_000 * x, 50, above_rps=1_200 * x, name="fails above"),

@@ -135,8 +135,13 @@ def stalling(mu_rps: float, limit_ms: float, *, stall_s: float, every_s: float, 
     """A fixed service time and a server that stops for `stall_s` at random; capacity by long simulation."""
 
     def serve(rng: np.random.Generator, arrival_s: Floats, _rate: float, _at: float) -> Floats:
-        length_s = float(arrival_s[-1]) if len(arrival_s) else 0.0
-        at = np.sort(rng.random(rng.poisson(length_s / every_s))) * length_s
+        return with_stalls(rng, arrival_s, rng.poisson(_last(arrival_s) / every_s))
+
+    def serve_long(rng: np.random.Generator, arrival_s: Floats, _rate: float, _at: float) -> Floats:
+        return with_stalls(rng, arrival_s, round(_last(arrival_s) / every_s))
+
+    def with_stalls(rng: np.random.Generator, arrival_s: Floats, stalls: int) -> Floats:
+        at = np.sort(rng.random(stalls)) * _last(arrival_s)
         starts = at + stall_s * np.arange(len(at))  # times at which work stands still, pushed apart by those before
         real = np.ravel(np.column_stack((starts, starts + stall_s)))
         worked = np.repeat(at, 2)
@@ -147,17 +152,29 @@ def stalling(mu_rps: float, limit_ms: float, *, stall_s: float, every_s: float, 
         return gone
 
     target = Target("stall", limit_ms, math.nan, mu_rps, serve)
-    return replace(target, capacity_rps=simulated_capacity(target, 0.4 * mu_rps, mu_rps, seed=seed))
+    return replace(target, capacity_rps=simulated_capacity(replace(target, serve=serve_long), seed=seed))
 
 
-def simulated_capacity(target: Target, low_rps: float, high_rps: float, *, seed: int, length_s: float = 1_000) -> float:
-    """Return the rate at which 1 % are late in long runs, by halving with the same draws at every rate."""
-    for _ in range(12):
-        rate_rps = (low_rps + high_rps) / 2
+def _last(arrival_s: Floats) -> float:
+    return float(arrival_s[-1]) if len(arrival_s) else 0.0
+
+
+def simulated_capacity(target: Target, *, seed: int, length_s: float = 5_000) -> float:
+    """Return the rate at which 1 % are late in long runs, with the same draws at every rate.
+
+    Give a target whose runs do not differ in how often the rare thing happens that makes it late: then a run of this
+    length says it to half a percent.
+    Raises: ValueError when the rate is not between 2 and 98 % of the saturation.
+    """
+
+    def excess(rate_rps: float) -> float:
         run = target.run(np.random.default_rng(seed), rate_rps, length_s)
-        late = np.mean(run.departure_s - run.arrival_s > target.limit_ms / 1000)
-        low_rps, high_rps = (rate_rps, high_rps) if late <= LATE else (low_rps, rate_rps)
-    return (low_rps + high_rps) / 2
+        return float(np.mean(run.departure_s - run.arrival_s > target.limit_ms / 1000)) - LATE
+
+    low_rps, high_rps = 0.02 * target.saturation_rps, 0.98 * target.saturation_rps
+    if not excess(low_rps) < 0 < excess(high_rps):
+        raise ValueError(f"{target.name}: no capacity between {low_rps:g} and {high_rps:g} a second; change its SLO")
+    return float(brentq(excess, low_rps, high_rps, xtol=1e-3 * target.saturation_rps))
 
 
 def falling(mu_rps: float, limit_ms: float) -> Target:

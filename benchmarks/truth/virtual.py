@@ -11,8 +11,8 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from analysis.capacity import BlockCapacity, block_capacities
-from analysis.standing import standing
-from benchmarks.truth.targets import Answered, Target
+from analysis.standing import standing_of
+from benchmarks.truth.targets import Answered, Bools, Floats, Target
 from records.plan import Plan
 from records.stage import Stage, StageLine
 from swarm.capacity_pairs import Standing
@@ -55,14 +55,15 @@ def make_plan(limit_ms: float, *, seed: int, time_limit_s: float, ratio_width: f
 
 @dataclass(slots=True)
 class VirtualDriver:
-    """Drives the schedule: its clock moves by what each sweep would take."""
+    """Drives the schedule: its clock moves by what each sweep would take. `known` trials stand behind `blocks`."""
 
     plan: Plan
     targets: Mapping[str, Target]
     rng: np.random.Generator
     now_s: float = 0.0
     counted: dict[int, Counts] = field(default_factory=dict)
-    trials: list[Trial] = field(default_factory=list)
+    blocks: list[BlockCapacity] = field(default_factory=list)
+    known: int = 0
     told: list[str] = field(default_factory=list)
 
     def run(self) -> VirtualRun:
@@ -77,14 +78,15 @@ class VirtualDriver:
             try:
                 sweep = next(schedule) if lines is None else schedule.send(lines)
             except StopIteration:
-                blocks = block_capacities(self.trials, self.plan)
-                return VirtualRun(blocks, self.now_s, len(self.trials), self.told[-1])
+                return VirtualRun(tuple(self.blocks), self.now_s, self.known, self.told[-1])
             lines = tuple(self.stage(stage) for stage in sweep)
             self.now_s += OVERHEAD_S
 
     def _enough(self, trials: Sequence[Trial]) -> Standing:
-        self.trials = list(trials)
-        return standing(trials, (), self.plan)
+        """Judge what there is; blocks that are over stay as they are."""
+        self.blocks += block_capacities(trials[self.known :], self.plan)
+        self.known = len(trials)
+        return standing_of(self.blocks, (), self.plan)
 
     def stage(self, stage: Stage) -> StageLine:
         """Drive one stage and return its line."""
@@ -106,25 +108,28 @@ class VirtualDriver:
 def counts_of(run: Answered, stage: Stage, limit_ms: float) -> Counts:
     """Return what a trial book would have counted of a run."""
     start, end = float(stage.warmup_s), float(stage.length_s)
-    took_s = run.departure_s - run.arrival_s
-    mine = run.arrival_s >= start
-    in_window = (run.departure_s >= start) & (run.departure_s < end)
+    left_s, first = run.departure_s, int(np.searchsorted(run.arrival_s, start))
+    took_s, failed = left_s - run.arrival_s, run.failed[first:]
+    late = took_s > limit_ms / 1000
     middle = start + stage.measure_s // 2
-    halves = tuple(
-        _half(took_s[(run.departure_s >= a) & (run.departure_s < b)], limit_ms)
-        for a, b in ((start, middle), (middle, end))
-    )
+    early = (left_s >= start) & (left_s < middle)
+    later = (left_s >= middle) & (left_s < end)
+    mine = len(left_s) - first
     return Counts(
-        requests=int(mine.sum()),
-        late=int((took_s[mine] > limit_ms / 1000).sum()),
-        lost=int(run.failed[mine].sum()),
-        arrivals=float(mine.sum()),
-        answered=int(in_window.sum()),
-        halves=(halves[0], halves[1]) if stage.measure_s > 1 else None,
+        requests=mine,
+        late=int(np.count_nonzero(late[first:])),
+        lost=int(np.count_nonzero(failed)),
+        arrivals=float(mine),
+        answered=int(np.count_nonzero(early) + np.count_nonzero(later)),
+        halves=(_half(took_s[early], late[early]), _half(took_s[later], late[later])) if stage.measure_s > 1 else None,
         connections=CONNECTIONS,
     )
 
 
-def _half(took_s: np.typing.NDArray[np.float64], limit_ms: float) -> Half:
-    late = int((took_s > limit_ms / 1000).sum())
-    return Half(len(took_s), late, float(np.median(took_s)) * 1000 if len(took_s) else None)
+def _half(took_s: Floats, late: Bools) -> Half:
+    """Return a half's figures; its median is the lower one of two, as a histogram's is."""
+    count = len(took_s)
+    if not count:
+        return Half(0, 0, None)
+    middle = (count - 1) // 2
+    return Half(count, int(np.count_nonzero(late)), float(np.partition(took_s, middle)[middle]) * 1000)

@@ -56,12 +56,24 @@ def test_long_runs_at_the_capacity_have_one_percent_late(target: object) -> None
 
 
 def test_a_stalled_server_works_off_what_piled_up() -> None:
-    target = stalling(1000, 20, stall_s=0.04, every_s=1.0)
+    target = stalling(1000, 35, stall_s=0.04, every_s=1.0)
     run = target.run(np.random.default_rng(3), 500, 50)
     took_s = run.departure_s - run.arrival_s
     assert np.all(np.diff(run.departure_s) > 0)
     assert took_s.min() == pytest.approx(0.001, rel=1e-6)
     assert 0.04 <= took_s.max() < 0.2
+
+
+def test_the_capacity_of_a_server_that_stalls_is_where_one_percent_are_late() -> None:
+    target = stalling(1000, 25, stall_s=0.03, every_s=2.0)
+    run = target.run(np.random.default_rng(6), target.capacity_rps, 8_000)
+    late = np.mean(run.departure_s - run.arrival_s > 0.025)
+    assert late == pytest.approx(0.01, rel=0.1)  # of 4,000 stalls a run has
+
+
+def test_a_server_that_is_too_late_at_every_rate_has_no_capacity() -> None:
+    with pytest.raises(ValueError, match="no capacity between 20 and 980"):
+        stalling(1000, 20, stall_s=0.04, every_s=1.0)
 
 
 def test_a_fixed_service_time_is_found_within_half_a_percent_in_six_minutes() -> None:

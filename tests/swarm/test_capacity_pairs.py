@@ -8,7 +8,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from benchmarks.truth.targets import Target, exponential, fixed
+from benchmarks.truth.targets import Target, exponential, falling, fixed
 from benchmarks.truth.virtual import VirtualDriver, make_plan
 from records.plan import Plan
 from records.stage import Stage, StageLine
@@ -114,8 +114,8 @@ def test_of_two_pairs_each_twin_begins_one() -> None:
 
 def test_the_run_ends_before_a_pair_that_would_not_fit_and_says_so() -> None:
     plan = make_plan(20, seed=4, time_limit_s=200, ratio_width=0.001)
-    driver = VirtualDriver(plan, {"baseline": fixed(1000, 20), "candidate": fixed(1600, 20)}, np.random.default_rng(4))
-    run = driver.run()
+    twins = {"baseline": falling(1000, 20), "candidate": falling(1600, 20)}
+    run = VirtualDriver(plan, twins, np.random.default_rng(4)).run()
     assert run.took_s <= 200
     assert "time limit of 200 s" in run.ended
 
