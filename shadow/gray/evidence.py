@@ -13,7 +13,7 @@ All arrays have a shape (n,): n = 1 in a roll-out, many in a simulation.
 
 Where the baseline has no more users (share 1), each block of the candidate is paired with one of the baseline's blocks
 of before, the latest first, each used once, in a wealth of its own with its own part of alpha. What changed by itself
-since then looks like the candidate's, so that all margins are three times as wide there.
+since then looks like the candidate's, so that margins are wider there: of failures three times, of latency ten times.
 """
 
 from __future__ import annotations
@@ -27,6 +27,7 @@ import numpy.typing as npt
 
 from shadow.gray.sequential import MEMORY, Blocks, FloatArray, Spread, Wealth, gains
 
+Indices = npt.NDArray[np.int64]
 SPREAD_Q: Final = 0.9
 BEYOND: Final = 10
 """Samples that must lie beyond a quantile before it is used."""
@@ -36,8 +37,9 @@ CALLERS: Final = 0.04
 """What is put on each metric; the rest is on latency, more on the rarer quantiles, whose evidence comes slowest."""
 LIVE: Final = 0.8
 """Part of alpha for the comparison side by side; the rest is for the one with the past."""
-PAST: Final = 3.0
-"""How much wider margins are where the comparison is with the past."""
+PAST_FAILURE: Final = 3.0
+PAST_LATENCY: Final = 10.0
+"""How much wider margins are where the comparison is with the past: latency wanders more than failures."""
 KEPT: Final = 1_200
 """Blocks of the baseline that are kept to compare with when it has no more users."""
 
@@ -69,7 +71,7 @@ class Margins:
 
     @property
     def of_the_past(self) -> Margins:
-        return Margins(min(PAST * self.failure, 0.5), PAST * self.latency, self.quantiles)
+        return Margins(min(PAST_FAILURE * self.failure, 0.5), PAST_LATENCY * self.latency, self.quantiles)
 
 
 class Bets:
@@ -150,7 +152,7 @@ class Evidence:
         elif self._kept and self.after is not None:
             self._bet(self.after, self._kept.pop(), candidate)
 
-    def thresholds(self) -> tuple[FloatArray, FloatArray]:
+    def thresholds(self) -> tuple[Indices, Indices]:
         """Return the bucket at the end of which "slow" begins: the baseline's and the candidate's, (n, quantiles).
 
         The first bucket past the last bound where the past does not say enough.
@@ -182,14 +184,14 @@ class Evidence:
         return found
 
 
-def _slower(uppers_us: FloatArray, margin: float) -> npt.NDArray[np.int64]:
+def _slower(uppers_us: FloatArray, margin: float) -> Indices:
     """Return for each bound the first that is a margin above it, past the last where none is."""
     return np.append(np.searchsorted(uppers_us, uppers_us * (1 + margin) * (1 - 1e-9)), len(uppers_us))
 
 
-def _beyond(latency: FloatArray, at: FloatArray, usable: npt.NDArray[np.bool_]) -> tuple[FloatArray, FloatArray]:
+def _beyond(latency: FloatArray, at: Indices, usable: npt.NDArray[np.bool_]) -> tuple[FloatArray, FloatArray]:
     """Return how many lie beyond a bucket, and all; 0 of 0 where there is no threshold."""
     below = np.cumsum(latency, axis=-1)
-    until = np.take_along_axis(below, at[..., None].astype(np.int64), axis=-1)[..., 0]
+    until = np.take_along_axis(below, at[..., None], axis=-1)[..., 0]
     every = np.where(usable, below[..., -1], 0.0)
     return np.where(usable, below[..., -1] - until, 0.0), every

@@ -184,7 +184,7 @@ class Judge:
         hold = tuple(self._missing()) or tuple(self._wanting(figures))
         if hold:
             return Verdict("hold", hold, figures)
-        return Verdict("step", (_shown(figures, self.rules),), figures)
+        return Verdict("step", (_shown(figures),), figures)
 
     def figures(self) -> Figures:
         """Return what decisions rest on now."""
@@ -258,7 +258,7 @@ class Judge:
         if self.rules.mismatch == "back" and self._mismatches > self.rules.allowed_mismatches:
             yield f"{self._mismatches} answers differ, {self.rules.allowed_mismatches} are allowed"
         if self._crashes > self.rules.allowed_crashes:
-            yield f"an instance of the candidate ended {self._crashes} times, {self.rules.allowed_crashes} are allowed"
+            yield f"instances of the candidate that ended: {self._crashes}, allowed: {self.rules.allowed_crashes}"
 
     def _missing(self) -> Iterator[str]:
         step, silent_s = self._step, self.rules.silent_s
@@ -285,10 +285,8 @@ class Judge:
                 f"not yet shown that the candidate fails at most {100 * figures.failure_limit:.2g} % more: evidence "
                 f"{figures.shown:.3g} of {figures.shown_needed:g}"
             )
-        elif figures.step_s < rules.soak_s or figures.requests_candidate < rules.min_requests:
-            return
-        if figures.shown < figures.shown_needed and figures.step_s >= rules.max_step_s:
-            yield f"max_step_s of {rules.max_step_s:g} s is over"
+            if figures.step_s >= rules.max_step_s:
+                yield f"max_step_s of {rules.max_step_s:g} s is over"
 
 
 def _ratio(latency: FloatArray, at: int) -> float | None:
@@ -329,8 +327,8 @@ def _failures(figures: Figures) -> str:
     )
 
 
-def _shown(figures: Figures, rules: Rules) -> str:
+def _shown(figures: Figures) -> str:
     return (
-        f"no worse in {figures.step_s:.1f} s (evidence {figures.evidence:.3g}, back at {1 / rules.alpha:.3g} or more); "
+        f"no worse in {figures.step_s:.1f} s (evidence {figures.evidence:.3g}, back at {figures.evidence_needed:.4g}); "
         f"shown to fail at most {100 * figures.failure_limit:.2g} % more; {_failures(figures)}"
     )

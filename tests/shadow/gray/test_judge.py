@@ -118,7 +118,7 @@ def test_a_crash_sends_back_even_when_the_counts_began_anew() -> None:
     judge.observe(POLL_S, None, None, crashes=1)
     verdict = judge.verdict()
     assert verdict.decision == "back"
-    assert "ended 1 times" in verdict.reasons[0]
+    assert verdict.reasons[0] == "instances of the candidate that ended: 1, allowed: 0"
 
 
 def test_a_last_step_without_blocks_of_before_holds() -> None:
