@@ -41,7 +41,7 @@ images: $(IMAGES)/wallet-go $(IMAGES)/wallet-rust  ## The twins' images, of stat
 test: setup $(TARGET)  ## All tests: Go, Rust, Python
 	@echo "== Go"; cd clusters/go && CGO_ENABLED=1 CC=cc go test -race ./...
 	@echo "== Rust"; cargo test --quiet --workspace
-	@echo "== Python"; $(PY) -m pytest -q
+	@echo "== Python"; $(PY) -m pytest -q -n 2 --dist loadfile
 
 lint: setup  ## Formatters and linters of all three languages, and the direction of imports
 	.venv/bin/ruff format --check .
