@@ -37,6 +37,7 @@ from swarm.channel_driver import ChannelDriver, inherited_socket
 from swarm.conductor import GRACE_S, Conductor, Crew, Driver, Terms
 from swarm.crews import CUT, KEY, ORDER, LocalCrew, MasterCrew
 from swarm.hand_driver import HandDriver, MakeWatch
+from swarm.interrupts import lead_to_main
 from swarm.preparation import FAULTS, Preparation, prepare
 from swarm.proof import prover
 from swarm.seats import seats_wanted
@@ -110,6 +111,7 @@ class Swarm:
 
     def on_init(self) -> None:
         """Take the channel, hear a master's messages, and end with code 2 when a headless run cannot start."""
+        lead_to_main()
         self.statistics = BulkStatistics(self.environment)
         self._shape = self.environment.shape_class
         self.runner.register_message(ORDER, self._on_order)

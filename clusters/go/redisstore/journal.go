@@ -37,8 +37,8 @@ const (
 	writeLimit     = 5 * time.Second // a write that was not appended by then is told to be sent again
 	appendAttempts = 64              // each lost to another writer's append
 	commandLimit   = 5 * time.Second // a starved machine keeps a command waiting for seconds
-	blockFor       = time.Second // how long a read waits for an event; then the last one is confirmed
-	batch          = 1000        // events a read
+	blockFor       = time.Second     // how long a read waits for an event; then the last one is confirmed
+	batch          = 1000            // events a read
 	firstRetry     = 20 * time.Millisecond
 	lastRetry      = time.Second
 )
