@@ -1,12 +1,13 @@
 """How often is an equal candidate sent back, and how soon a worse one found? The judge's test in virtual time.
 
     python -m benchmarks.canary_virtual --repetitions 2000                 # false rollbacks, all worlds
+    python -m benchmarks.canary_virtual --worlds "long stalls" --block-s 10 --step-s 300
     python -m benchmarks.canary_virtual --detect --repetitions 400         # time to detect at 5 % of the users
     python -m benchmarks.canary_virtual --detect --repetitions 400 --json out.json      # figures for the picture
     python -m benchmarks.canary_picture out.json docs/canary-judging.png
 
-2,000 requests a second, blocks of half a second, steps of 1, 5, 25, 50 and 100 % of the users, 30 s each. Detection:
-30 s of an equal candidate at 1 %, then it is worse from the first moment at 5 %.
+2,000 requests a second, blocks of half a second, steps of 1, 5, 25, 50 and 100 % of the users, 30 s each, or as given.
+Detection: a step of an equal candidate at 1 %, then it is worse from the first moment at 5 %.
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ import sys
 import time
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
+from functools import reduce
 from pathlib import Path
 from typing import Any, Final
 
@@ -92,7 +94,37 @@ def crossed(evidence: Evidence, rules: Rules) -> FloatArray:
     return np.asarray(found)
 
 
-def roll_out(world: World, repetitions: int, seed: int) -> Sent:
+@dataclass(frozen=True, slots=True)
+class Lengths:
+    """What is one piece of evidence, a multiple of the traffic's half seconds, and how long a step lasts."""
+
+    block_s: float = BLOCK_S
+    step_s: float = STEP_S
+
+    @property
+    def blocks(self) -> int:
+        """How many there are in a step."""
+        return round(self.step_s / self.block_s)
+
+
+USUAL: Final = Lengths()
+
+
+def block_of(traffic: Traffic, share: float, effect: Effect, block_s: float) -> tuple[SideBlock, SideBlock]:
+    """Return the next block of both sides, summed up of half seconds."""
+    sides = [traffic.block(share, effect) for _ in range(round(block_s / BLOCK_S))]
+    baseline, candidate = (reduce(_added, side) for side in zip(*sides, strict=True))
+    return baseline, candidate
+
+
+def _added(one: SideBlock, other: SideBlock) -> SideBlock:
+    return SideBlock(
+        one.requests + other.requests, one.failed + other.failed, one.callers + other.callers,
+        one.latency + other.latency,
+    )  # fmt: skip
+
+
+def roll_out(world: World, repetitions: int, seed: int, lengths: Lengths = USUAL) -> Sent:
     """Walk equal candidates to the end, whether sent back or not, and count."""
     begun, rules = time.process_time(), Rules()
     traffic = Traffic(world, repetitions, np.random.default_rng(seed))
@@ -102,8 +134,8 @@ def roll_out(world: World, repetitions: int, seed: int) -> Sent:
     for share, following in zip(STEPS, (*STEPS[1:], None), strict=True):
         evidence.step(share, following)
         shown = np.zeros(repetitions, bool)
-        for _ in range(round(STEP_S / BLOCK_S)):
-            baseline, candidate = traffic.block(share, EQUAL)
+        for _ in range(lengths.blocks):
+            baseline, candidate = block_of(traffic, share, EQUAL, lengths.block_s)
             evidence.take(baseline, candidate)
             usual.take(baseline, candidate)
             back |= crossed(evidence, rules)
@@ -135,21 +167,21 @@ class Found:
     took_s: float
 
 
-def detect(world: World, effect: Effect, repetitions: int, seed: int) -> Found:
+def detect(world: World, effect: Effect, repetitions: int, seed: int, lengths: Lengths = USUAL) -> Found:
     """Watch candidates that are equal at 1 % and worse from the beginning of 5 % on."""
     begun, rules = time.process_time(), Rules()
     traffic = Traffic(world, repetitions, np.random.default_rng(seed))
     evidence = Evidence(rules.margins, uppers_us(), (repetitions,))
     evidence.step(STEPS[0], STEPS[1])
     early = np.zeros(repetitions, bool)
-    for _ in range(round(STEP_S / BLOCK_S)):
-        evidence.take(*traffic.block(STEPS[0], EQUAL))
+    for _ in range(lengths.blocks):
+        evidence.take(*block_of(traffic, STEPS[0], EQUAL, lengths.block_s))
         early |= crossed(evidence, rules)
     evidence.step(STEPS[1], STEPS[2])
     times_s = np.full(repetitions, np.inf)
-    for block in range(round(SEEN_S / BLOCK_S)):
-        evidence.take(*traffic.block(STEPS[1], effect))
-        times_s[np.isinf(times_s) & crossed(evidence, rules)] = (block + 1) * BLOCK_S
+    for block in range(round(SEEN_S / lengths.block_s)):
+        evidence.take(*block_of(traffic, STEPS[1], effect, lengths.block_s))
+        times_s[np.isinf(times_s) & crossed(evidence, rules)] = (block + 1) * lengths.block_s
         if not np.any(np.isinf(times_s)):
             break
     times_s = np.sort(times_s[~early])
@@ -169,8 +201,8 @@ def _tell_false(found: Sent) -> None:
     shown = " ".join(f"{100 * x:.0f}" for x in found.stepped_in_soak)
     print(
         f"{found.world:12} {found.roll_outs:6d} {100 * found.sent_back / found.roll_outs:7.2f} % "
-        f"({100 * found.low:.2f} .. {100 * found.high:.2f}) by step {list(found.by_step)} | shown in 30 s, %: {shown} "
-        f"| usual {100 * found.usual_sent_back / found.roll_outs:.1f} % ({found.took_s:.0f} s)", flush=True,
+        f"({100 * found.low:.2f} .. {100 * found.high:.2f}) by step {list(found.by_step)} | shown in a step, %: "
+        f"{shown} | usual {100 * found.usual_sent_back / found.roll_outs:.1f} % ({found.took_s:.0f} s)", flush=True,
     )  # fmt: skip
 
 
@@ -192,8 +224,13 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument("--worlds", nargs="*", choices=names, default=names)
     parser.add_argument("--effects", nargs="*", choices=[effect.name for effect in EFFECTS])
     parser.add_argument("--detect", action="store_true", help="time to detect instead of false rollbacks")
+    parser.add_argument("--block-s", type=float, default=BLOCK_S, help=f"a multiple of {BLOCK_S:g}")
+    parser.add_argument("--step-s", type=float, default=STEP_S, help="how long each step lasts")
     parser.add_argument("--json", type=Path, help="put the figures into this file, after each line")
     options = parser.parse_args(argv)
+    if options.block_s < BLOCK_S or options.block_s % BLOCK_S or options.step_s < options.block_s:
+        parser.error(f"--block-s {options.block_s:g}: a multiple of {BLOCK_S:g}, up to --step-s {options.step_s:g}")
+    lengths = Lengths(options.block_s, options.step_s)
     found: list[Any] = []
 
     def keep(one: Any) -> None:
@@ -203,12 +240,12 @@ def main(argv: Sequence[str] | None = None) -> int:
 
     for world in (one for one in WORLDS if one.name in options.worlds):
         if not options.detect:
-            keep(roll_out(world, options.repetitions, options.seed))
+            keep(roll_out(world, options.repetitions, options.seed, lengths))
             _tell_false(found[-1])
             continue
         for effect in EFFECTS:
             if options.effects is None or effect.name in options.effects:
-                keep(detect(world, effect, options.repetitions, options.seed))
+                keep(detect(world, effect, options.repetitions, options.seed, lengths))
                 _tell_found(found[-1])
     return 0
 

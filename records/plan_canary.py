@@ -21,7 +21,8 @@ class CanaryPlan(Section):
     """`[canary]`: how a rewrite gets its users, step by step.
 
     steps: shares of the users, ascending. A step lasts soak_s and min_requests of the candidate at least, until the
-    evidence is in; one that is open after max_step_s ends the roll-out as held. alpha: how often an equal candidate may
+    evidence is in; one that is open after max_step_s ends the roll-out as held. What comes within block_s (poll_s where
+    that is longer) is one piece of evidence: longer than a service's stalls. alpha: how often an equal candidate may
     be sent back, over the whole roll-out. failure_margin: failures of requests, absolute; latency_margin: of each of
     `quantiles`, as a ratio; what is not worse by more passes. mismatch, on_open: what an answer that differs, or an
     opened breaker, means: "back", or "tell" and "hold".
@@ -42,6 +43,7 @@ class CanaryPlan(Section):
     min_requests: int = Field(default=200, ge=1, le=1_000_000_000)
     max_step_s: float = Field(default=900.0, gt=0, le=2_592_000)
     poll_s: float = Field(default=0.5, ge=0.05, le=60)
+    block_s: float = Field(default=0.5, ge=0.05, le=3_600)
     alpha: float = Field(default=0.01, gt=0, le=0.5)
     failure_margin: float = Field(default=0.001, ge=0, le=0.5)
     latency_margin: float = Field(default=0.1, ge=0, le=10)

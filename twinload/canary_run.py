@@ -68,7 +68,7 @@ def rollout_of(plan: Plan) -> Rollout:
         Rules(
             soak_s=canary.soak_s, min_requests=canary.min_requests, max_step_s=canary.max_step_s, alpha=canary.alpha,
             failure_margin=canary.failure_margin, latency_margin=canary.latency_margin,
-            quantiles=tuple(canary.quantiles), mismatch=canary.mismatch,
+            quantiles=tuple(canary.quantiles), mismatch=canary.mismatch, block_s=canary.block_s,
         )
     )  # fmt: skip
     return Rollout(rules, judge)

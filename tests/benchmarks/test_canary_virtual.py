@@ -23,7 +23,7 @@ from benchmarks.canary_laws import (
     squeezed,
     uppers_us,
 )
-from benchmarks.canary_virtual import detect, interval, main, roll_out
+from benchmarks.canary_virtual import Lengths, block_of, detect, interval, main, roll_out
 
 LOGNORMAL, BIMODAL, STALLS = WORLDS[:3]
 
@@ -64,6 +64,16 @@ def test_equal_sides_are_alike_in_every_world(world: World) -> None:
         for k, one in enumerate(traffic.block(0.5, EQUAL)):
             shares[k].append(float(np.mean(one.latency[:, late:].sum(axis=1) / one.requests)))
     assert np.mean(shares[0]) == pytest.approx(np.mean(shares[1]), rel=0.25)
+
+
+def test_a_longer_block_is_the_sum_of_its_half_seconds() -> None:
+    one, other = (Traffic(LOGNORMAL, 3, np.random.default_rng(4)) for _ in range(2))
+    halves = [one.block(0.5, EQUAL) for _ in range(4)]
+    for k, side in enumerate(block_of(other, 0.5, EQUAL, 2.0)):
+        assert side.requests == pytest.approx(sum(half[k].requests for half in halves))
+        assert side.failed == pytest.approx(sum(half[k].failed for half in halves))
+        assert side.latency == pytest.approx(sum(half[k].latency for half in halves))
+    assert Lengths(2.0, 30.0).blocks == 15
 
 
 def test_an_interval_of_no_hits_by_hand() -> None:
