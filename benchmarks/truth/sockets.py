@@ -134,7 +134,10 @@ def _server(pace: str, setup: Setup) -> Iterator[str]:
 
 
 def plan_text(known: Known, addresses: list[str], setup: Setup) -> str:
-    """Return a plan of two external twins that nobody watches; a late generator does not spoil a trial at once."""
+    """Return a plan of two external twins that nobody watches; a late generator does not spoil a trial at once.
+
+    No failure ends a run: above their limits these servers fail as they should.
+    """
     twins = "\n".join(
         f'[twins.{name}]\nstart = "external"\ncpu_set = [{setup.server_core}]\n'
         f'instances = [{{ name = "{name}-1", address = "{address}", serves = ["{ENDPOINT}"] }}]'
@@ -177,4 +180,6 @@ ratio_width = {setup.ratio_width}
 time_limit_s = {float(setup.time_limit_s)}
 [verdict]
 ask = ["capacity"]
+[safety]
+stop_when = []
 """
