@@ -8,7 +8,8 @@ service's own count over the proxy's run time, 64 connections, as fast as it goe
 the gateway carried there, its service time minus that of the same load without a proxy; nginx's stands beside it, as a
 measure of the machine's own noise. Pairs: mode `shadow`, as fast as it goes, pairs compared over all CPU time of the
 gateway, that of the requests whose copies were dropped included.
-Sick candidates: callers at the same rate in mode `shadow` against mode `off`.
+Sick candidates: callers in mode `shadow` against mode `off`, at 30 % of what the gateway carries with copies; at 30 %
+of what it carries without, copies alone would take all that is left of its core.
 
 Without nginx its ratio is left out and the file says why. Writes gateway.json, key by key: what other programs write
 there stays. Exit code 2 when something else is missing.
@@ -96,7 +97,7 @@ def unusable(rounds: int) -> str | None:
 def measure(bench: Bench, console: Console) -> dict[str, object]:
     """Measure everything, and return it as the file's keys."""
     console.print("requests and pairs per CPU-second …")
-    figures, rate_rps = efficiency(bench)
+    figures, rate_rps, shadowed_rps = efficiency(bench)
     console.print(f"added latency at {rate_rps:.0f} requests a second …")
     figures |= added_latency(bench, rate_rps) | {"latency_rate_rps": round(rate_rps)}
     candidates: dict[str, Callable[[], AbstractContextManager[str]]] = {
@@ -105,12 +106,12 @@ def measure(bench: Bench, console: Console) -> dict[str, object]:
     felt: dict[str, object] = {}
     for name, candidate in candidates.items():
         console.print(f"callers before a candidate that {name} …")
-        felt[name] = callers(bench, name, candidate, rate_rps)
-    return figures | {"callers": felt}
+        felt[name] = callers(bench, name, candidate, shadowed_rps)
+    return figures | {"callers": felt, "callers_rate_rps": round(shadowed_rps)}
 
 
-def efficiency(bench: Bench) -> tuple[dict[str, object], float]:
-    """Return requests and pairs per CPU-second, and 30 % of the rate that the gateway carried."""
+def efficiency(bench: Bench) -> tuple[dict[str, object], float, float]:
+    """Return requests and pairs per CPU-second, and 30 % of the rates that it carried, alone and with copies."""
     with ExitStack() as stack:
         ours = stack.enter_context(
             gateway(bench.folder / "own", bench.proxy_core, bench.service.address, bench.service.address)
@@ -136,7 +137,8 @@ def efficiency(bench: Bench) -> tuple[dict[str, object], float]:
         "pairs_compared_ratio": compared / (compared + dropped),
         "answer_bytes": ANSWER_BYTES,
     }
-    return figures, LOAD_RATIO * statistics.median(one.rate_rps for one in own_slots)
+    own_rps = statistics.median(one.rate_rps for one in own_slots)
+    return figures, LOAD_RATIO * own_rps, LOAD_RATIO * min(own_rps, statistics.median(pairs))
 
 
 def slot(bench: Bench, proxy: Proxy) -> Slot:
