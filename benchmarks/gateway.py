@@ -29,7 +29,7 @@ from pathlib import Path
 
 from rich.console import Console
 
-from benchmarks.forwarding.faulty import LOWEST, hanging, resetting
+from benchmarks.forwarding.faulty import hanging, resetting
 from benchmarks.forwarding.load import AtRate, Through, at_rate, missing
 from benchmarks.forwarding.proxies import BINARY as GATEWAY
 from benchmarks.forwarding.proxies import Proxy, cores, gateway, has_nginx, nginx
@@ -41,7 +41,7 @@ from benchmarks.sending.target import ROOT, Target, target
 
 ANSWER_BYTES = 4_096
 LOAD_RATIO = 0.3
-SLOW_US = 300
+SLOW = "rate=133000,servers=400"  # 3 ms an answer
 """About ten times what an answer of the responder takes through the gateway."""
 
 
@@ -211,9 +211,8 @@ def callers(
 
 @contextmanager
 def slow(core: int) -> Iterator[str]:
-    """Start a candidate that works ten times as long, of what CPU is left; it ends with the block."""
-    with target(core, work_us=SLOW_US, answer_bytes=ANSWER_BYTES) as one:
-        os.setpriority(os.PRIO_PROCESS, one.pid, LOWEST)
+    """Start a candidate that takes ten times as long, of time and not of the service's CPU; it ends with the block."""
+    with target(core, answer_bytes=ANSWER_BYTES, pace=SLOW) as one:
         yield one.address
 
 

@@ -42,9 +42,10 @@ class Target:
 
 
 @contextmanager
-def target(core: int, *, work_us: int = 0, answer_bytes: int = 396) -> Iterator[Target]:
-    """Start a responder pinned to a core; it ends with the block."""
+def target(core: int, *, work_us: int = 0, answer_bytes: int = 396, pace: str = "") -> Iterator[Target]:
+    """Start a responder pinned to a core; it ends with the block. `pace`: how late it answers, see its --help."""
     argv = [str(BINARY), "--port", "0", "--work-us", str(work_us), "--bytes", str(answer_bytes)]
+    argv += ["--pace", pace] if pace else []
     with subprocess.Popen(argv, stdout=subprocess.PIPE, text=True) as process:
         try:
             os.sched_setaffinity(process.pid, {core})
