@@ -1,15 +1,18 @@
 """The order of a capacity search: one pair of blocks after the other until enough is known. Pure; part of the schedule.
 
-    pair 0: every twin, every endpoint: the planned stages (the curve), then a search from the rough limit
+    pair 0: every endpoint, both twins: the planned stages (the curve), then a search from the rough limit
     pair 1, 2, …: one stage at the same load for both twins, and a search from where those before it ended
+
+The two blocks of a pair take turns (`swarm.turns`). Where hooks put a twin's state back before its block, that block
+stays whole: the other one would meet, or undo, what they did.
 
 Where probes were driven, the same load is set by the smaller of both rough limits, before anything else, so that the
 first pair's curve has its stage too. It is measured for longer than a trial: a twin's cost per answer falls as its rate
 grows, so trials at other loads say nothing of it, and a lower load tells less in the same time.
 
-A block's trials come in ladders, a sweep each (`swarm.search`): the first ladder of a twin is wide, later ones are as
-wide as its blocks differed. The order within pairs is drawn by seed: of pairs 0 and 1 one begins with each twin, and so
-on, so that it is balanced wherever the pairs end.
+A block's trials come in ladders (`swarm.search`), a turn for each low and high load of one: the first ladder of a twin
+is wide, later ones are as wide as its blocks differed. The order within pairs is drawn by seed: of pairs 0 and 1 one
+begins with each twin, and so on, so that it is balanced wherever the pairs end.
 
 Three pairs are what an interval takes. Where the time allows for three with a ladder a block, every block of them gets
 its share of what is left beyond that, and ends with the bounds that it has by then: six minutes for two endpoints are
@@ -25,7 +28,7 @@ import itertools
 import math
 import random
 import statistics
-from collections.abc import Callable, Generator, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 
 from records.plan import Plan
@@ -36,6 +39,7 @@ from swarm.stages import (
     REST_S,
     SAME_LOAD,
     Place,
+    ladder_turns,
     rest_stage,
     same_load_seconds,
     same_load_stage,
@@ -44,6 +48,7 @@ from swarm.stages import (
     trial_stages,
 )
 from swarm.trials import Counts, Trial, evidence_of
+from swarm.turns import Sweeps, in_turns
 
 START_OF_LIMIT = 0.95
 """Where the first search begins, of the twin's own rough limit."""
@@ -116,18 +121,15 @@ class CapacityPairs:
     trials: list[Trial] = field(default_factory=list)
     _found: dict[tuple[str, str], list[Bounds]] = field(default_factory=dict)
 
-    def run(self) -> Generator[tuple[Stage, ...], tuple[StageLine, ...], None]:
+    def run(self) -> Sweeps:
         """Yield sweeps until enough is known or the next pair would not fit the time."""
         shares = self._slack_s(0, 0) >= 0
         for pair in itertools.count():
-            order = pair_order(self.twins, pair, self.plan.search.seed)
-            for done, (twin, endpoint) in enumerate(itertools.product(order, self.endpoints)):
-                place = Place(twin, endpoint, pair, pair * len(order) + done // len(self.endpoints))
-                ahead = self._planned(place)
-                if ahead and not pair:  # the curve goes far beyond the limit
-                    ahead = (*ahead, rest_stage(self.plan, place, next(self.ids), drain_s(self.plan)))
-                keep = self._keep(place, ahead, done) if shares and pair < LEAST_PAIRS else Keep()
-                yield from self._search(place, ahead, keep)
+            done = 0
+            for places in self._together(pair):
+                keep = self._keep(places, done) if shares and pair < LEAST_PAIRS else Keep()
+                yield from in_turns([self._search(place, keep) for place in places])
+                done += len(places)
             standing, driven = self.enough(tuple(self.trials)), f"{pair + 1} pair{'s' if pair else ''}"
             if standing.is_enough:
                 self.tell(f"{driven}: {standing.text}", {"pairs": pair + 1})
@@ -140,15 +142,30 @@ class CapacityPairs:
                 self.tell(f"{driven}: {up}{said}", {"pairs": pair + 1, "pair_s": next_s})
                 return
 
+    def _together(self, pair: int) -> Iterator[tuple[Place, ...]]:
+        """Yield the blocks of a pair in the order driven; those of one tuple take turns."""
+        order = pair_order(self.twins, pair, self.plan.search.seed)
+        blocks = tuple(enumerate(order, start=pair * len(order)))
+        if has_hooks(self.plan):
+            for (block, twin), endpoint in itertools.product(blocks, self.endpoints):
+                yield (Place(twin, endpoint, pair, block),)
+        else:
+            for endpoint in self.endpoints:
+                yield tuple(Place(twin, endpoint, pair, block) for block, twin in blocks)
+
     def _usual_s(self, pair: int = 1) -> float:
         """Return how long a pair takes in which one ladder is enough for every block: what is worth beginning."""
         places = [Place(*each, pair, pair) for each in itertools.product(self.twins, self.endpoints)]
-        return sum(self._ladder_s(place, self._ahead_s(place)) for place in places)
+        return sum(self._ladder_s(place) for place in places)
 
-    def _ladder_s(self, place: Place, ahead_s: float) -> float:
+    def _ladder_s(self, place: Place) -> float:
         """Return how long a block takes in which one ladder is enough."""
-        trial_s = self.plan.stages.warmup_s + trial_seconds(self.plan, self._around(place))
-        return OVERHEAD_S + ahead_s + goal_of(self.plan).rungs * trial_s + REST_S
+        return self._ahead_s(place) + self._turns_s(ladder_turns([self._around(place)] * goal_of(self.plan).rungs))
+
+    def _turns_s(self, turns: Sequence[Sequence[float]]) -> float:
+        """Return how long trials take, of which each turn is a sweep."""
+        trials_s = sum(self.plan.stages.warmup_s + trial_seconds(self.plan, rate) for turn in turns for rate in turn)
+        return OVERHEAD_S * len(turns) + trials_s + (REST_S * max(0, len(turns[0]) - 1) if len(turns) == 1 else 0)
 
     def _ahead_s(self, place: Place) -> float:
         """Return how long the stages ahead of a block's first ladder take."""
@@ -168,18 +185,22 @@ class CapacityPairs:
         over_s = self._usual_s(min(pair, 1)) * done / (len(self.twins) * len(self.endpoints))
         return self.left_s() - (least_s - over_s)
 
-    def _keep(self, place: Place, ahead: Sequence[Stage], done: int) -> Keep:
-        """Return what a block leaves to those behind it, of the time left when it begins."""
-        behind = (LEAST_PAIRS - place.pair) * len(self.twins) * len(self.endpoints) - done
-        slack_s = max(0.0, self._slack_s(place.pair, done))
-        least_s = self.left_s() - self._ladder_s(place, sum(stage.length_s for stage in ahead)) - slack_s
-        return Keep(least_s, least_s + slack_s * (1 - 1 / behind))
+    def _keep(self, places: Sequence[Place], done: int) -> Keep:
+        """Return what the blocks that take turns leave to those behind them, of the time left when they begin."""
+        behind = (LEAST_PAIRS - places[0].pair) * len(self.twins) * len(self.endpoints) - done
+        slack_s = max(0.0, self._slack_s(places[0].pair, done))
+        least_s = self.left_s() - sum(self._ladder_s(place) for place in places) - slack_s
+        return Keep(least_s, least_s + slack_s * (1 - len(places) / behind))
 
     def _limit(self, place: Place) -> float | None:
         return self.limits_rps.get(place.endpoint)
 
     def _planned(self, place: Place) -> tuple[Stage, ...]:
-        return tuple(replace(stage, id=next(self.ids)) for stage in self._stages(place))
+        """Return the stages ahead of a block's first ladder; a rest ends a curve, which goes far beyond the limit."""
+        ahead = tuple(replace(stage, id=next(self.ids)) for stage in self._stages(place))
+        if not ahead or place.pair:
+            return ahead
+        return (*ahead, rest_stage(self.plan, place, next(self.ids), drain_s(self.plan)))
 
     def _stages(self, place: Place) -> tuple[Stage, ...]:
         """Return the stages ahead of a block's first ladder, without ids."""
@@ -207,10 +228,8 @@ class CapacityPairs:
             chosen = max(fitting, key=_rate) if fitting else min(rated, key=_rate)
         return (replace(chosen, measure_s=max(chosen.measure_s, same_load_seconds(self.plan))),)
 
-    def _search(
-        self, place: Place, ahead: tuple[Stage, ...], keep: Keep
-    ) -> Generator[tuple[Stage, ...], tuple[StageLine, ...], None]:
-        """Drive a block's trials; `ahead` are stages that share the first ladder's sweep and leave the twin at rest.
+    def _search(self, place: Place, keep: Keep) -> Sweeps:
+        """Drive a block's trials; the stages ahead share the first turn's sweep.
 
         Beyond its first ladder a block takes nothing of what it keeps for others, nor of what is not left, but for the
         first pair where nothing is kept. A stage at the same load that was invalid is driven once more: without it the
@@ -219,19 +238,22 @@ class CapacityPairs:
         plan, search, again = self.plan, self._begin(place), True
         mine: list[Trial] = []
         evidence = evidence_of(mine, plan.slo)
+        ahead_s, ahead = self._ahead_s(place), self._planned(place)
         while len(mine) < MOST_DRIVEN * search.goal.most_trials:
-            stages = trial_stages(plan, place, self.ids, search.next_rates(evidence.outcomes))
-            takes_s = OVERHEAD_S + sum(stage.length_s for stage in (*ahead, *stages))
+            turns = ladder_turns(search.next_rates(evidence.outcomes)) or (((),) if ahead else ())
             bounds = relevant_bounds(evidence.outcomes, search.goal)
             is_open = bounds.lower_rps is None or bounds.upper_rps is None
             kept_s = keep.least_s if is_open else keep.fair_s
             bounded = place.pair or (mine and keep.fair_s)
-            if not (ahead or stages) or (bounded and takes_s > self.left_s() - (kept_s if mine else 0.0)):
+            takes_s = ahead_s + self._turns_s(turns)
+            if not turns or (bounded and takes_s > self.left_s() - (kept_s if mine else 0.0)):
                 break
-            lines = yield (*ahead, *stages)
-            ahead = self._repeated(lines) if again else ()
-            again = False
-            mine += [Trial(line, self.count(line)) for line in lines if line.stage.kind == "trial"]
+            for turn in turns:
+                lines = yield (*ahead, *trial_stages(plan, place, self.ids, turn, rests=len(turns) == 1))
+                ahead = self._repeated(lines) if again else ()
+                again = False
+                mine += [Trial(line, self.count(line)) for line in lines if line.stage.kind == "trial"]
+            ahead_s = sum(stage.length_s for stage in ahead)
             evidence = evidence_of(mine, plan.slo)
         self.trials += mine
         bounds = relevant_bounds(evidence.outcomes, search.goal)
@@ -273,6 +295,11 @@ class CapacityPairs:
         """Return the logarithms of what the blocks before found, as far as they found anything."""
         found = self._found.get((place.twin, place.endpoint), ())
         return [math.log(middle) for bounds in found if (middle := _middle(bounds)) is not None]
+
+
+def has_hooks(plan: Plan) -> bool:
+    """Say whether commands put state back before a block."""
+    return bool(plan.hooks.before_block) or any(twin.before_block for twin in plan.twins.values())
 
 
 def drain_s(plan: Plan) -> int:

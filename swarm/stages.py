@@ -24,7 +24,7 @@ OVERHEAD_S = 2.0
 LEAST_REQUESTS = 1_000
 """Of a trial: a p99 has ten requests beyond it then."""
 LONGEST_TRIAL_S = 10
-_LEAST_WITHOUT_RESTS = 4
+_LEAST_IN_TURNS = 4
 SAME_LOAD = "same-load"
 """The name of a search's stage at which both twins are compared."""
 SAME_LOAD_APART = 0.2
@@ -154,24 +154,38 @@ def serving(plan: Plan, twin: str, endpoint: str) -> tuple[str, ...]:
     return tuple(instance.name for instance in plan.twins[twin].instances if entries & set(instance.serves))
 
 
-def trial_stages(plan: Plan, place: Place, ids: Iterator[int], rates_rps: Sequence[float]) -> tuple[Stage, ...]:
-    """Return one ladder of the capacity search as a sweep: its trials, with a rest behind those that may overload.
+def ladder_turns(rates_rps: Sequence[float]) -> tuple[tuple[float, ...], ...]:
+    """Return in which turns the loads of a ladder are driven, a sweep each.
+
+    Args:
+        rates_rps: rising.
+
+    A low load and a high one make a turn, from the outside in, so that a good trial comes before each that may be bad:
+    of four, the first and the fourth, then the second and the third. Of fewer than four all may be bad: one turn.
+    """
+    if len(rates_rps) < _LEAST_IN_TURNS:
+        return (tuple(rates_rps),) if rates_rps else ()
+    half = -(-len(rates_rps) // 2)
+    lows, highs = rates_rps[:half], rates_rps[half:][::-1]
+    both = itertools.zip_longest(lows, highs)
+    return tuple(tuple(rate for rate in turn if rate is not None) for turn in both)
+
+
+def trial_stages(
+    plan: Plan, place: Place, ids: Iterator[int], rates_rps: Sequence[float], *, rests: bool
+) -> tuple[Stage, ...]:
+    """Return trials of the capacity search, one a rate, as a sweep.
 
     Args:
         plan: the plan.
         place: twin, endpoint, pair and block.
         ids: gives the stages their ids.
-        rates_rps: one a trial, rising.
-
-    A low load and a high one take turns, from the outside in, so that a good trial comes before each that may be bad:
-    of four, the first, the fourth, a rest, the second, the third. Of fewer than four all may be bad.
+        rates_rps: in the order driven.
+        rests: with a rest behind each but the last, for it may overload the twin.
     """
-    half = -(-len(rates_rps) // 2)
-    lows, highs = rates_rps[:half], rates_rps[half:][::-1]
-    turns = [rate for both in itertools.zip_longest(lows, highs) for rate in both if rate is not None]
     stages: list[Stage] = []
-    for rate_rps in turns:
-        if stages and (len(turns) < _LEAST_WITHOUT_RESTS or (stages[-1].rate_rps or 0.0) >= highs[-1]):
+    for rate_rps in rates_rps:
+        if stages and rests:
             stages.append(rest_stage(plan, place, next(ids)))
         stages.append(_trial_stage(plan, place, next(ids), rate_rps))
     return tuple(stages)

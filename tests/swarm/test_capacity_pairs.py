@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections import Counter
 from dataclasses import replace
 
@@ -90,7 +91,8 @@ def test_a_same_load_that_was_invalid_is_driven_once_more_in_the_first_pair_too(
             sweep = run.send(tuple(bad))
         except StopIteration:
             break
-    assert [s.name for s in driven] == ["at-0.25", "same-load", "at-0.8", "at-1.1", "same-load"] * 2
+    for twin in plan.twins:
+        assert [s.name for s in driven if s.twin == twin] == ["at-0.25", "same-load", "at-0.8", "at-1.1", "same-load"]
     assert len({s.id for s in driven}) == len(driven)
 
 
@@ -178,3 +180,41 @@ def test_three_pairs_share_a_time_that_is_short_of_three_exact_ones() -> None:
         run = driver.run()
         assert len({block.pair for block in run.blocks}) == 3, seed
         assert run.took_s <= 200 + 3, seed
+
+
+class Sweeping(VirtualDriver):
+    """Keeps the twin, endpoint and pair of every sweep, and which of them begins with the stage at the same load."""
+
+    def sweeps(self, plan: Plan) -> list[Stage]:
+        """Drive one pair and return the first stage of each sweep, probes left out."""
+        answers = Answers(lambda line: self.counted.pop(line.stage.id), lambda _: Standing(True, "one is enough"))
+        run = campaign(plan, Scope.of(plan), clock=lambda: 0.0, tell=lambda _: None, answers=answers)
+        driven: list[Stage] = []
+        sweep = next(run)
+        while True:
+            driven += [stage for stage in sweep[:1] if stage.kind != "probe"]
+            try:
+                sweep = run.send(tuple(self.stage(stage) for stage in sweep))
+            except StopIteration:
+                return driven
+
+
+def first_pair(plan: Plan) -> list[str]:
+    """Return whose sweeps the first pair had, one after the other, a letter each."""
+    targets: dict[str, Target] = {"baseline": fixed(1000, 20), "candidate": fixed(1600, 20)}
+    driver = Sweeping(plan, targets, np.random.default_rng(4))
+    return [stage.twin[0] for stage in driver.sweeps(plan)]
+
+
+def test_the_blocks_of_a_pair_take_turns_whose_order_turns_round() -> None:
+    plan = make_plan(20, seed=4, time_limit_s=900, ratio_width=0.05)
+    one, other = (twin[0] for twin in pair_order(tuple(plan.twins), 0, 4))
+    assert first_pair(plan)[:4] == [one, other, other, one]
+
+
+def test_a_block_that_hooks_prepare_stays_whole() -> None:
+    plan = make_plan(20, seed=4, time_limit_s=900, ratio_width=0.05)
+    hooks = plan.hooks.model_copy(update={"before_block": [["./reset"]]})
+    driven = first_pair(plan.model_copy(update={"hooks": hooks}))
+    assert [twin for twin, _ in itertools.groupby(driven)] == [twin[0] for twin in pair_order(tuple(plan.twins), 0, 4)]
+    assert len(driven) >= 4

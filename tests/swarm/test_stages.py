@@ -7,7 +7,7 @@ import itertools
 import pytest
 from swarm_cases import make_plan
 
-from swarm.stages import Place, probe_stage, sweep_stages, trial_stages
+from swarm.stages import Place, ladder_turns, probe_stage, sweep_stages, trial_stages
 
 PLACE = Place("one", "front", 2, 5)
 
@@ -121,19 +121,24 @@ def test_a_live_stage_has_no_plan_of_its_own(loop: str) -> None:
     assert (stage.kind, stage.warmup_s, stage.measure_s) == ("measure", 2, 60)
 
 
-def test_a_ladder_takes_turns_of_low_and_high_loads_and_rests_behind_high_ones() -> None:
+def test_a_ladder_takes_turns_of_a_low_load_and_a_high_one() -> None:
+    assert ladder_turns((1.0, 2.0, 3.0, 4.0)) == ((1.0, 4.0), (2.0, 3.0))
+    assert ladder_turns((1.0, 2.0, 3.0, 4.0, 5.0)) == ((1.0, 5.0), (2.0, 4.0), (3.0,))
+    assert ladder_turns((1.0, 2.0, 3.0)) == ((1.0, 2.0, 3.0),)
+    assert ladder_turns(()) == ()
+
+
+def test_the_trials_of_a_turn_are_driven_back_to_back() -> None:
     plan = make_plan(search={"trial_s": 2})
-    ladder = trial_stages(plan, PLACE, itertools.count(7), (100.0, 200.0, 300.0, 400.0))
-    assert [(one.kind, one.rate_rps) for one in ladder] == [
-        ("trial", 100.0), ("trial", 400.0), ("rest", 0.0), ("trial", 200.0), ("trial", 300.0),
-    ]  # fmt: skip
-    assert [one.id for one in ladder] == [7, 8, 9, 10, 11]
-    assert [one.measure_s for one in ladder] == [10, 3, 1, 5, 4]  # 1,000 requests each
+    turn = trial_stages(plan, PLACE, itertools.count(7), (100.0, 400.0), rests=False)
+    assert [(one.kind, one.rate_rps) for one in turn] == [("trial", 100.0), ("trial", 400.0)]
+    assert [one.id for one in turn] == [7, 8]
+    assert [one.measure_s for one in turn] == [10, 3]  # 1,000 requests each
 
 
 def test_where_every_trial_may_be_bad_all_but_the_last_are_followed_by_a_rest() -> None:
     plan = make_plan(search={"trial_s": 2})
-    pair = trial_stages(plan, PLACE, itertools.count(), (1000.0, 1100.0))
+    pair = trial_stages(plan, PLACE, itertools.count(), (1000.0, 1100.0), rests=True)
     assert [one.kind for one in pair] == ["trial", "rest", "trial"]
-    assert [one.kind for one in trial_stages(plan, PLACE, itertools.count(), (1000.0,))] == ["trial"]
-    assert trial_stages(plan, PLACE, itertools.count(), ()) == ()
+    assert [one.kind for one in trial_stages(plan, PLACE, itertools.count(), (1000.0,), rests=True)] == ["trial"]
+    assert trial_stages(plan, PLACE, itertools.count(), (), rests=True) == ()
