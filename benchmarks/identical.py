@@ -24,12 +24,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
-from scipy import stats
-
 from benchmarks.sending.target import ROOT
 from records.plan import Plan
 from records.plan_file import read_plan
 from records.run_folder import RunReader
+from shadow.binomial import interval
 
 PLAN: Final = ROOT / "twinload.toml"
 RATIOS: Final = ("saturation", "cpu_s_per_1k", "capacity")
@@ -123,9 +122,9 @@ def summed_up(claims: Sequence[Claim]) -> str:
     if not known:
         return f"{len(claims)} runs, none with an interval"
     wrong = sum(one.is_false for one in known)
-    share = stats.binomtest(wrong, len(known)).proportion_ci(method="exact")
     halves = sorted((one.hi or 0.0) / (one.lo or 1.0) for one in known)
-    low, high, middle = 100 * share.low, 100 * share.high, 100 * (halves[len(halves) // 2] ** 0.5 - 1)
+    low, high = (100 * limit for limit in interval(wrong, len(known)))
+    middle = 100 * (halves[len(halves) // 2] ** 0.5 - 1)
     return (
         f"{wrong} of {len(known)} called different: {100 * wrong / len(known):.0f} % "
         f"(95 % interval {low:.1f} to {high:.1f} %); half-width {middle:.1f} % in the middle; "
