@@ -14,7 +14,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import socket
 import subprocess
 import sys
 import tempfile
@@ -24,6 +23,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
+from benchmarks.ports import free_ports
 from benchmarks.sending.target import ROOT
 from records.plan import Plan
 from records.plan_file import read_plan
@@ -130,18 +130,6 @@ def summed_up(claims: Sequence[Claim]) -> str:
         f"(95 % interval {low:.1f} to {high:.1f} %); half-width {middle:.1f} % in the middle; "
         f"without an interval {len(claims) - len(known)}; longest {max(one.took_s for one in claims):.0f} s"
     )
-
-
-def free_ports(count: int) -> tuple[int, ...]:
-    """Return ports that nobody listens on now."""
-    sockets = [socket.socket() for _ in range(count)]
-    try:
-        for one in sockets:
-            one.bind(("127.0.0.1", 0))
-        return tuple(int(one.getsockname()[1]) for one in sockets)
-    finally:
-        for one in sockets:
-            one.close()
 
 
 def twinload(verb: str, given: Sequence[str], runs: Path) -> None:
