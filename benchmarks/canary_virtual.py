@@ -23,9 +23,9 @@ from pathlib import Path
 from typing import Any, Final
 
 import numpy as np
-from scipy.stats import beta
 
 from benchmarks.canary_laws import BLOCK_S, EQUAL, WORLDS, Effect, Traffic, World, uppers_us
+from shadow.binomial import interval
 from shadow.gray.evidence import LIVE, Evidence, SideBlock
 from shadow.gray.judge import STEP_ERROR, Rules
 from shadow.gray.sequential import FloatArray
@@ -77,13 +77,6 @@ class Sent:
     stepped_in_soak: tuple[float, ...]
     usual_sent_back: int
     took_s: float
-
-
-def interval(hits: int, of: int) -> tuple[float, float]:
-    """Return the 95 % interval of a share by Clopper and Pearson."""
-    low = 0.0 if hits == 0 else float(beta.ppf(0.025, hits, of - hits + 1))
-    high = 1.0 if hits == of else float(beta.ppf(0.975, hits + 1, of - hits))
-    return low, high
 
 
 def crossed(evidence: Evidence, rules: Rules) -> FloatArray:

@@ -14,7 +14,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import socket
 import subprocess
 import sys
 import tempfile
@@ -24,12 +23,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
-from scipy import stats
-
+from benchmarks.ports import free_ports
 from benchmarks.sending.target import ROOT
 from records.plan import Plan
 from records.plan_file import read_plan
 from records.run_folder import RunReader
+from shadow.binomial import interval
 
 PLAN: Final = ROOT / "twinload.toml"
 RATIOS: Final = ("saturation", "cpu_s_per_1k", "capacity")
@@ -123,26 +122,14 @@ def summed_up(claims: Sequence[Claim]) -> str:
     if not known:
         return f"{len(claims)} runs, none with an interval"
     wrong = sum(one.is_false for one in known)
-    share = stats.binomtest(wrong, len(known)).proportion_ci(method="exact")
     halves = sorted((one.hi or 0.0) / (one.lo or 1.0) for one in known)
-    low, high, middle = 100 * share.low, 100 * share.high, 100 * (halves[len(halves) // 2] ** 0.5 - 1)
+    low, high = (100 * limit for limit in interval(wrong, len(known)))
+    middle = 100 * (halves[len(halves) // 2] ** 0.5 - 1)
     return (
         f"{wrong} of {len(known)} called different: {100 * wrong / len(known):.0f} % "
         f"(95 % interval {low:.1f} to {high:.1f} %); half-width {middle:.1f} % in the middle; "
         f"without an interval {len(claims) - len(known)}; longest {max(one.took_s for one in claims):.0f} s"
     )
-
-
-def free_ports(count: int) -> tuple[int, ...]:
-    """Return ports that nobody listens on now."""
-    sockets = [socket.socket() for _ in range(count)]
-    try:
-        for one in sockets:
-            one.bind(("127.0.0.1", 0))
-        return tuple(int(one.getsockname()[1]) for one in sockets)
-    finally:
-        for one in sockets:
-            one.close()
 
 
 def twinload(verb: str, given: Sequence[str], runs: Path) -> None:

@@ -23,8 +23,8 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final
 
-from benchmarks.forwarding.proxies import free_port
 from benchmarks.gateway_figures import write_figures
+from benchmarks.ports import free_ports
 from benchmarks.writing import Writer, writing
 from clusters import start_clusters
 from clusters.command import split_address
@@ -69,8 +69,9 @@ def plan_of(pairs: int, *, shared: bool) -> Plan:
     path = SHARED if shared else ROOT / "twinload.toml"
     shipped = read_plan(path)
     sets = [f"shadow.bound={3 * len(ENDPOINTS) / pairs}", "swarm.cpu_set=[]"]
+    ports = iter(free_ports(sum(len(twin.instances) for twin in shipped.twins.values())))
     for name, twin in shipped.twins.items():
-        sets += [f'twins.{name}.instances.{i}.address="127.0.0.1:{free_port()}"' for i in range(len(twin.instances))]
+        sets += [f'twins.{name}.instances.{i}.address="127.0.0.1:{next(ports)}"' for i in range(len(twin.instances))]
         sets.append(f"twins.{name}.cpu_set=[0]")
     return read_plan(path, sets=sets)
 

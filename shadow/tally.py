@@ -12,10 +12,9 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Final, NamedTuple
 
-from scipy.special import betaincinv
-
 from records.plan import Expect
 from shadow.answer import Case, Pair, Reply, Unanswered
+from shadow.binomial import upper_limit
 from shadow.finding import Finding, Terms, What, make_finding
 from shadow.judge import Difference, Excused, Raced, Verdict, judge
 from shadow.noise import noise_in, place_of
@@ -71,9 +70,7 @@ def rate_bound(mismatches: int, pairs: int) -> float | None:
         return None
     if mismatches == 0:
         return min(1.0, 3 / pairs)
-    if mismatches == pairs:
-        return 1.0
-    return float(betaincinv(mismatches + 1, pairs - mismatches, CONFIDENCE))
+    return upper_limit(mismatches, pairs, CONFIDENCE)
 
 
 def needs_of(cases: Iterable[Case]) -> frozenset[Need]:

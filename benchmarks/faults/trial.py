@@ -16,7 +16,7 @@ from typing import Any, Final
 
 from benchmarks.faults.callers import Callers
 from benchmarks.faults.candidate import ROOT, Candidate, Fault, running_candidate, running_program
-from benchmarks.forwarding.proxies import free_port
+from benchmarks.ports import free_ports
 from records.instance import Instance
 from records.plan import Plan
 from records.plan_file import check_plan
@@ -72,12 +72,12 @@ def plan_of(baseline: str, candidate: str) -> Plan:
         one = {"name": f"{name}-1", "address": address, "serves": ["balance", "recharge"]}
         return {"start": "external", "ready": "/readyz", "instances": [one]}
 
+    listen, admin = (f"127.0.0.1:{port}" for port in free_ports(2))
     tree = {
         "schema": 1, "label": "faults", "workload": entries,
         "twins": {"baseline": twin("baseline", baseline), "candidate": twin("candidate", candidate)},
         "shadow": {"gateway": {
-            "command": [str(BINARY), "--config", "{config}"], "listen": f"127.0.0.1:{free_port()}",
-            "admin": f"127.0.0.1:{free_port()}",
+            "command": [str(BINARY), "--config", "{config}"], "listen": listen, "admin": admin,
         }},
         "canary": {"shadow_share": 0.0},
     }  # fmt: skip

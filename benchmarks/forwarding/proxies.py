@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import os
 import shutil
-import socket
 import subprocess
 import time
 import urllib.request
@@ -15,6 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from benchmarks.ports import free_ports
 from benchmarks.sending.target import ROOT
 
 BINARY = ROOT / ".twinload" / "bin" / "gateway"
@@ -82,7 +82,7 @@ def has_nginx() -> bool:
 def nginx(folder: Path, core: int, upstream: str) -> Iterator[Proxy]:
     """Start nginx with one worker pinned to a core; it ends with the block."""
     folder.mkdir()
-    address = f"127.0.0.1:{free_port()}"
+    address = f"127.0.0.1:{free_ports(1)[0]}"
     (folder / "nginx.conf").write_text(NGINX.format(folder=folder, upstream=upstream, address=address), "ascii")
     with _process(["nginx", "-p", str(folder), "-c", str(folder / "nginx.conf")], core) as process:
         _await(address)
@@ -93,7 +93,7 @@ def nginx(folder: Path, core: int, upstream: str) -> Iterator[Proxy]:
 def gateway(folder: Path, core: int, upstream: str, candidate: str) -> Iterator[Proxy]:
     """Start the gateway in mode off with one worker, pinned to a core; it ends with the block."""
     folder.mkdir()
-    address, admin = f"127.0.0.1:{free_port()}", f"127.0.0.1:{free_port()}"
+    address, admin = (f"127.0.0.1:{port}" for port in free_ports(2))
     token = folder / "token"
     token.touch(mode=0o600)
     token.write_text(TOKEN, "ascii")
@@ -145,12 +145,6 @@ def _await(address: str) -> None:
             return
         time.sleep(0.05)
     raise RuntimeError(f"nothing answers at {address} within {_BEGIN_S:g} s")
-
-
-def free_port() -> int:
-    """Return a port that nobody listens on now."""
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-        return int(listener.getsockname()[1])
 
 
 def cores() -> tuple[int, int]:

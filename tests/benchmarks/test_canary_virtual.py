@@ -23,7 +23,7 @@ from benchmarks.canary_laws import (
     squeezed,
     uppers_us,
 )
-from benchmarks.canary_virtual import Lengths, block_of, detect, interval, main, roll_out
+from benchmarks.canary_virtual import Lengths, block_of, detect, main, roll_out
 
 LOGNORMAL, BIMODAL, STALLS = WORLDS[:3]
 
@@ -74,12 +74,6 @@ def test_a_longer_block_is_the_sum_of_its_half_seconds() -> None:
         assert side.failed == pytest.approx(sum(half[k].failed for half in halves))
         assert side.latency == pytest.approx(sum(half[k].latency for half in halves))
     assert Lengths(2.0, 30.0).blocks == 15
-
-
-def test_an_interval_of_no_hits_by_hand() -> None:
-    # No hit of n: 1 − 0.025^(1/n).
-    assert interval(0, 100) == pytest.approx((0.0, 1 - 0.025**0.01))
-    assert interval(100, 100)[1] == 1
 
 
 def test_equal_candidates_are_hardly_sent_back_where_the_usual_test_sends_many() -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from benchmarks.identical import PLAN, RATIOS, Claim, claim_of, free_ports, settings, shown, summed_up
+from benchmarks.identical import PLAN, RATIOS, Claim, claim_of, settings, shown, summed_up
 from records.plan_file import read_plan
 
 HONEST, WRONG = Claim(1.01, 0.97, 1.05, 4, 50.0), Claim(1.04, 1.01, 1.07, 4, 55.0)
@@ -69,8 +69,3 @@ def test_false_claims_are_counted_with_an_exact_interval() -> None:
 def test_a_line_names_the_verdict() -> None:
     assert shown(3, WRONG) == "run  3: 1.040 (1.010 to 1.070, 4 pairs) CALLED DIFFERENT, 55 s"
     assert "not told apart" in shown(3, HONEST)
-
-
-def test_free_ports_are_all_different() -> None:
-    ports = free_ports(6)
-    assert len(set(ports)) == 6

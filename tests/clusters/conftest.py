@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import os
 import signal
-import socket
 import sys
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, suppress
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 import psutil
 import pytest
+from ports import free_ports
 
 from records.plan import Plan
 from records.plan_file import check_plan
@@ -70,9 +70,7 @@ def _works_in(process: psutil.Process, folder: Path) -> bool:
 @pytest.fixture
 def ports() -> tuple[int, ...]:
     """Four ports that were free a moment ago."""
-    with ExitStack() as stack:
-        sockets = [stack.enter_context(socket.create_server(("127.0.0.1", 0))) for _ in range(4)]
-        return tuple(s.getsockname()[1] for s in sockets)
+    return tuple(free_ports(4))
 
 
 def make_tree(ports: tuple[int, ...], mode: str = "good", **twin: Any) -> dict[str, Any]:

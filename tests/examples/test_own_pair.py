@@ -7,7 +7,8 @@ import subprocess
 from pathlib import Path
 
 import pytest
-from live_pair import EXAMPLE, ROOT, TWINLOAD, free_ports
+from live_pair import EXAMPLE, ROOT, TWINLOAD
+from ports import free_ports
 
 PAGE = ROOT / "docs" / "own-pair.md"
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import shutil
-import socket
 import subprocess
 import threading
 import time
@@ -14,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from ports import free_ports
 
 from monitor import Monitor, SourceUnavailable, open_sources, window
 from records.clock import NS, Clock
@@ -90,8 +90,7 @@ def prometheus(pods: tuple[Pods, str], tmp_path: Path) -> Iterator[str]:
         f"  - {{job_name: node, metrics_path: /node, static_configs: [{{targets: ['{pods[1]}']}}]}}\n",
         encoding="utf-8",
     )
-    with socket.create_server(("127.0.0.1", 0)) as free:
-        address = f"127.0.0.1:{free.getsockname()[1]}"
+    address = f"127.0.0.1:{free_ports(1)[0]}"
     words = [f"--config.file={config}", f"--storage.tsdb.path={tmp_path / 'data'}", f"--web.listen-address={address}"]
     with (tmp_path / "log").open("wb") as log, subprocess.Popen([program, *words], stdout=log, stderr=log) as server:
         try:

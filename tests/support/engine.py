@@ -16,7 +16,7 @@ from typing import Any
 import pytest
 from docker import DockerClient
 from docker.errors import ImageNotFound
-from live_pair import free_ports
+from ports import free_ports
 
 from clusters.compose import find_compose
 from clusters.engine import connect

@@ -3,13 +3,10 @@
 from __future__ import annotations
 
 import os
-import secrets
-import socket
 import subprocess
 import sys
 import time
 from collections.abc import Callable
-from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -19,19 +16,6 @@ import pytest
 ROOT = Path(__file__).parents[2]
 EXAMPLE = ROOT / "examples" / "own-pair"
 TWINLOAD = [sys.executable, "-m", "twinload.cli"]
-
-
-def free_ports(count: int) -> list[int]:
-    """Return ports that were free a moment ago, all different.
-
-    They lie below those that the kernel gives to outgoing connections, of which a load test beside may take thousands.
-    """
-    ports: set[int] = set()
-    while len(ports) < count:
-        port = 20_000 + secrets.randbelow(12_000)
-        with suppress(OSError), socket.create_server(("127.0.0.1", port)):
-            ports.add(port)
-    return sorted(ports)
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from live_pair import ROOT, Pair, free_ports
+from live_pair import ROOT, Pair
+from ports import free_ports
 
 from userpool import make_pool
 

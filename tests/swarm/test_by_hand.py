@@ -13,7 +13,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
-from swarm_cases import Project, free_port, open_project
+from ports import free_ports
+from swarm_cases import Project, open_project
 
 from records.hdr import total
 
@@ -67,7 +68,7 @@ def two_processes(project: Project) -> Ended:
 
 
 def master_and_worker(project: Project) -> Ended:
-    port = str(free_port())
+    port = str(free_ports(1)[0])
     master = project.start(
         "--headless", "--only-summary", "--master", "--master-bind-port", port, "--master-bind-host", "127.0.0.1",
         "--expect-workers", "1", "--twins", "two", "--endpoints", "mix", "--rates", "80",

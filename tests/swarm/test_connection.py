@@ -7,7 +7,8 @@ import threading
 from collections.abc import Callable, Iterator
 
 import pytest
-from swarm_cases import Target, free_port
+from ports import free_ports
+from swarm_cases import Target
 
 from swarm.connection import Connection, RequestError
 from swarm.targets import Route
@@ -124,7 +125,7 @@ def test_connecting_ahead_sends_nothing_and_leaves_a_failure_to_the_request(targ
     assert target.count() == 0
     assert connection.exchange("GET", "/", {"Host": "x"}).get_code() == 200
     connection.close()
-    nowhere = Connection(route(free_port()), timeout_s=2.0)
+    nowhere = Connection(route(free_ports(1)[0]), timeout_s=2.0)
     nowhere.open()
     with pytest.raises(RequestError, match="connect"):
         nowhere.exchange("GET", "/", {})
@@ -132,7 +133,7 @@ def test_connecting_ahead_sends_nothing_and_leaves_a_failure_to_the_request(targ
 
 def test_nobody_listening_is_a_failure_to_connect() -> None:
     with pytest.raises(RequestError) as caught:
-        Connection(route(free_port()), timeout_s=2.0).exchange("GET", "/", {})
+        Connection(route(free_ports(1)[0]), timeout_s=2.0).exchange("GET", "/", {})
     assert caught.value.cause == "connect"
 
 

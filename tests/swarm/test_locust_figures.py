@@ -18,7 +18,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from swarm_cases import Project, free_port, open_project, start_target
+from ports import free_ports
+from swarm_cases import Project, open_project, start_target
 
 pytestmark = pytest.mark.slow
 pytest.importorskip("twinload_engine")
@@ -243,7 +244,7 @@ def asked(port: int, path: str, data: bytes | None = None) -> Any:
 
 
 def test_the_web_ui_shows_the_same_and_begins_anew_after_a_reset(tmp_path: Path, pool_folder: Path) -> None:
-    port = free_port()
+    port = free_ports(1)[0]
     with open_project(tmp_path, pool_folder) as project:
         rates = ("--rates", "300", "--measure-s", "60", "--twins", "one")
         child = listening(project).start(*NATIVE, *rates, "--autostart", "--web-host", "127.0.0.1", "-P", str(port))

@@ -13,7 +13,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from swarm_cases import Project, free_port, open_project
+from ports import free_ports
+from swarm_cases import Project, open_project
 
 from records.hdr import total
 from records.second import Second
@@ -86,7 +87,7 @@ def overloaded(project: Project) -> Ended:
 
 
 def _distributed(project: Project, *options: str) -> tuple[Any, list[Any]]:
-    port = str(free_port())
+    port = str(free_ports(1)[0])
     master = project.start(
         *HEADLESS, "--master", "--master-bind-port", port, "--master-bind-host", "127.0.0.1", "--expect-workers", "2",
         *options,

@@ -11,7 +11,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from swarm_cases import Project, free_port
+from ports import free_ports
+from swarm_cases import Project
 
 from records.errors import RunFolderError
 
@@ -52,7 +53,7 @@ class Browser:
 
 
 def test_a_run_in_the_web_ui_starts_shows_both_twins_stops_and_starts_again(project: Project) -> None:
-    port = free_port()
+    port = free_ports(1)[0]
     child = project.start("--web-host", "127.0.0.1", "--web-port", str(port))
     browser = Browser(port)
     browser.until(browser.reached)
@@ -87,7 +88,7 @@ def test_the_engine_is_a_choice_of_the_form_and_a_live_stage_follows_the_users_t
     project: Project,
 ) -> None:
     project.edit("[stages]", "user_rate_rps = 2.0\n[stages]")
-    port = free_port()
+    port = free_ports(1)[0]
     child = project.start("--web-host", "127.0.0.1", "--web-port", str(port))
     browser = Browser(port)
     browser.until(browser.reached)
@@ -140,7 +141,7 @@ def test_start_answers_with_both_ways_when_nothing_runs(project: Project) -> Non
     project.edit(
         '[twins.two]\nstart = "external"', '[twins.two]\nstart = "process"\ncommand = ["false"]\ncpu_set = [0]'
     )
-    port = free_port()
+    port = free_ports(1)[0]
     project.start("--web-host", "127.0.0.1", "--web-port", str(port))
     browser = Browser(port)
     browser.until(browser.reached)

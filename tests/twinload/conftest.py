@@ -8,7 +8,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from live_pair import EXAMPLE, Pair, free_ports
+from live_pair import EXAMPLE, Pair
+from ports import free_ports
 
 
 @pytest.fixture

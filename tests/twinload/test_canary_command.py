@@ -16,7 +16,8 @@ from typing import Any
 
 import psutil
 import pytest
-from live_pair import ROOT, Pair, free_ports, wait_until
+from live_pair import ROOT, Pair, wait_until
+from ports import free_ports
 
 from twinload.gateway import Admin
 

@@ -14,7 +14,8 @@ from typing import Any
 
 import msgspec
 import pytest
-from live_pair import ROOT, Pair, free_ports, wait_until
+from live_pair import ROOT, Pair, wait_until
+from ports import free_ports
 
 from shadow.mutation.proxy import Fault
 

@@ -8,7 +8,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from live_pair import ROOT, Pair, free_ports
+from live_pair import ROOT, Pair
+from ports import free_ports
 
 GATEWAY = ROOT / ".twinload" / "bin" / "gateway"
 pytestmark = [

@@ -19,7 +19,8 @@ from typing import Any
 
 import msgspec
 import pytest
-from live_pair import ROOT, TWINLOAD, free_ports, wait_until
+from live_pair import ROOT, TWINLOAD, wait_until
+from ports import free_ports
 
 from clusters.contract.store import MISSING as MISSING_STORE
 from clusters.contract.store import is_installed, running_store

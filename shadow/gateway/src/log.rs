@@ -1,9 +1,10 @@
 //! Structured lines on stderr: one JSON object each, for what changes; none per request.
 
 use std::io::Write as _;
-use std::time::{SystemTime, UNIX_EPOCH};
 
 use serde_json::{Value, json};
+
+use crate::clock;
 
 /// Writes one line; `fields` is an object. A stderr that is gone is no reason to stop serving.
 pub fn info(message: &str, fields: &Value) {
@@ -16,11 +17,10 @@ pub fn warn(message: &str, fields: &Value) {
 }
 
 fn write(level: &str, message: &str, fields: &Value) {
-    let unix_ms = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_millis());
-    let _ = std::io::stderr().lock().write_all(line(unix_ms, level, message, fields).as_bytes());
+    let _ = std::io::stderr().lock().write_all(line(clock::now().unix_ms, level, message, fields).as_bytes());
 }
 
-fn line(unix_ms: u128, level: &str, message: &str, fields: &Value) -> String {
+fn line(unix_ms: u64, level: &str, message: &str, fields: &Value) -> String {
     let mut line = format!("{{\"time_ms\":{unix_ms},\"level\":\"{level}\",\"msg\":{}", json!(message));
     for (name, value) in fields.as_object().into_iter().flatten() {
         line.push_str(&format!(",{}:{value}", json!(name)));

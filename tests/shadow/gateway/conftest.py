@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Iterator
 
 import pytest
-from gateway_rig import BINARY, Service
+from gateway_rig import BINARY, Behaviour, Request, Service, reply
+from gray_release import BASELINE, CANDIDATE, Silent
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -26,3 +28,26 @@ def candidate() -> Iterator[Service]:
     """A service that is compared."""
     with Service() as service:
         yield service
+
+
+@pytest.fixture
+def _named(baseline: Service, candidate: Service) -> None:
+    """Each side says which one it is."""
+    baseline.behaviour = lambda _request: reply(BASELINE)
+    candidate.behaviour = lambda _request: reply(CANDIDATE)
+
+
+@pytest.fixture
+def silent() -> Iterator[Silent]:
+    """Return a behaviour that holds a body back, as a stopped process does, until the end of the test."""
+    silence = threading.Event()
+
+    def holding(body: bytes) -> Behaviour:
+        def behaviour(_request: Request) -> bytes:
+            silence.wait()
+            return reply(body)
+
+        return behaviour
+
+    yield holding
+    silence.set()

@@ -12,6 +12,7 @@ from gateway_rig import (
     Gateway,
     Request,
     Service,
+    Tree,
     canary,
     configuration,
     exchange,
@@ -20,6 +21,7 @@ from gateway_rig import (
     reply,
     until,
 )
+from gray_release import released
 from prometheus_client.parser import text_string_to_metric_families
 
 from shadow.gateway_events import event_page
@@ -37,12 +39,10 @@ def _sides(baseline: Service, candidate: Service) -> None:
     candidate.behaviour = lambda _request: ANSWER
 
 
-def released(folder: Path, baseline: Service, candidate: Service, **keys: Any) -> dict[str, Any]:
-    """A gray release that keeps its state; nothing is copied."""
-    return configuration(
-        folder, baseline, candidate, mode="canary", canary=canary(**keys), mirror={"share": 0.0},
-        state_file=str(folder / "state.json"),
-    )  # fmt: skip
+def kept(folder: Path, baseline: Service, candidate: Service, **keys: Any) -> Tree:
+    """A gray release that keeps its state, to nobody unless `keys` say otherwise."""
+    state_file = {"state_file": str(folder / "state.json")}
+    return released(folder, baseline, candidate, **({"share": 0.0} | keys)) | state_file
 
 
 def exposed(one: Gateway) -> set[str]:
@@ -52,8 +52,8 @@ def exposed(one: Gateway) -> set[str]:
     return {user for user, answer in answers.items() if answer.getheader("x-by") == "candidate"}
 
 
-def state(folder: Path) -> dict[str, Any]:
-    found: dict[str, Any] = json.loads((folder / "state.json").read_text(encoding="utf-8"))
+def state(folder: Path) -> Tree:
+    found: Tree = json.loads((folder / "state.json").read_text(encoding="utf-8"))
     return found
 
 
@@ -78,7 +78,7 @@ def test_without_a_candidate_there_is_nothing_to_release(tmp_path: Path, baselin
 
 
 def test_only_who_bears_the_token_steers(tmp_path: Path, baseline: Service, candidate: Service) -> None:
-    with gateway(tmp_path, released(tmp_path, baseline, candidate, share=0.5)) as one:
+    with gateway(tmp_path, kept(tmp_path, baseline, candidate, share=0.5)) as one:
         for method, path in (
             ("POST", "/canary"),
             ("POST", "/operator"),
@@ -103,9 +103,9 @@ def test_only_who_bears_the_token_steers(tmp_path: Path, baseline: Service, cand
     ],
 )
 def test_what_cannot_be_meant_is_refused_and_changes_nothing(
-    tmp_path: Path, baseline: Service, candidate: Service, path: str, tree: dict[str, Any] | None
+    tmp_path: Path, baseline: Service, candidate: Service, path: str, tree: Tree | None
 ) -> None:
-    with gateway(tmp_path, released(tmp_path, baseline, candidate, share=0.25)) as one:
+    with gateway(tmp_path, kept(tmp_path, baseline, candidate, share=0.25)) as one:
         status, text = one.operate("GET" if tree is None else "POST", path, tree)
         assert (status, json.loads(text)["detail"].startswith("Say ")) == (400, True)
         assert one.status()["canary"]["share"] == 0.25
@@ -115,7 +115,7 @@ def test_what_cannot_be_meant_is_refused_and_changes_nothing(
 def test_a_share_is_set_and_outlives_a_kill_with_the_same_users(
     tmp_path: Path, baseline: Service, candidate: Service
 ) -> None:
-    tree = released(tmp_path, baseline, candidate, share=0.0)
+    tree = kept(tmp_path, baseline, candidate, share=0.0)
     with gateway(tmp_path, tree) as one:
         assert exposed(one) == set()
         few = (one.share(0.1), exposed(one))[1]
@@ -133,7 +133,7 @@ def test_a_share_is_set_and_outlives_a_kill_with_the_same_users(
 def test_back_takes_everybody_at_once_and_outlives_a_kill(
     tmp_path: Path, baseline: Service, candidate: Service
 ) -> None:
-    tree = released(tmp_path, baseline, candidate, share=1.0, whitelist=["u-7"], breaker=QUICK)
+    tree = kept(tmp_path, baseline, candidate, share=1.0, whitelist=["u-7"], breaker=QUICK)
     with gateway(tmp_path, tree) as one:
         assert exposed(one) == set(USERS)
         found = one.order("back", "it smells")
@@ -150,7 +150,7 @@ def test_back_takes_everybody_at_once_and_outlives_a_kill(
 
 def test_back_under_load_fails_no_request(tmp_path: Path, baseline: Service, candidate: Service) -> None:
     with (
-        gateway(tmp_path, released(tmp_path, baseline, candidate, share=1.0)) as one,
+        gateway(tmp_path, kept(tmp_path, baseline, candidate, share=1.0)) as one,
         Callers(one.address, 6) as callers,
     ):
         for share in (1.0, 0.5, 1.0):
@@ -162,7 +162,7 @@ def test_back_under_load_fails_no_request(tmp_path: Path, baseline: Service, can
 
 
 def test_events_tell_what_happened_in_order(tmp_path: Path, baseline: Service, candidate: Service) -> None:
-    with gateway(tmp_path, released(tmp_path, baseline, candidate)) as one:
+    with gateway(tmp_path, kept(tmp_path, baseline, candidate)) as one:
         one.switch("shadow")
         one.switch("shadow")
         one.switch("canary")
@@ -199,7 +199,7 @@ def test_an_instance_that_turns_is_an_event(tmp_path: Path, baseline: Service, c
 
 
 def test_only_the_last_thousand_events_are_kept(tmp_path: Path, baseline: Service, candidate: Service) -> None:
-    with gateway(tmp_path, released(tmp_path, baseline, candidate)) as one:
+    with gateway(tmp_path, kept(tmp_path, baseline, candidate)) as one:
         for _ in range(1_003):
             one.order("hold")
         page = event_page(one.events(1), 1)
@@ -209,7 +209,7 @@ def test_only_the_last_thousand_events_are_kept(tmp_path: Path, baseline: Servic
 def test_a_share_that_was_decided_before_an_operator_went_back_is_refused(
     tmp_path: Path, baseline: Service, candidate: Service
 ) -> None:
-    tree = released(tmp_path, baseline, candidate)
+    tree = kept(tmp_path, baseline, candidate)
     with gateway(tmp_path, tree) as one:
         admin = Admin(one.admin, "a-token-for-the-tests")
         assert admin.canary(0.25, seen=0)["canary"]["share"] == 0.25
@@ -236,7 +236,7 @@ def test_a_share_that_was_decided_before_an_operator_went_back_is_refused(
 def test_a_state_of_a_mode_alone_is_read_and_rubbish_is_told(
     tmp_path: Path, baseline: Service, candidate: Service
 ) -> None:
-    tree = released(tmp_path, baseline, candidate, share=0.25)
+    tree = kept(tmp_path, baseline, candidate, share=0.25)
     file = tmp_path / "state.json"
     file.write_text('{"mode":"shadow"}', encoding="utf-8")
     with gateway(tmp_path, tree) as one:
@@ -249,7 +249,7 @@ def test_a_state_of_a_mode_alone_is_read_and_rubbish_is_told(
 def test_a_kept_mode_that_the_configuration_no_longer_allows_is_told(
     tmp_path: Path, baseline: Service, candidate: Service
 ) -> None:
-    tree = released(tmp_path, baseline, candidate)
+    tree = kept(tmp_path, baseline, candidate)
     with gateway(tmp_path, tree) as one:
         one.share(0.5)
     ended = refused(tmp_path, tree | {"canary": None, "mode": "shadow"})
@@ -259,7 +259,7 @@ def test_a_kept_mode_that_the_configuration_no_longer_allows_is_told(
 def test_a_state_that_cannot_be_kept_leaves_the_share_but_not_a_back(
     tmp_path: Path, baseline: Service, candidate: Service
 ) -> None:
-    tree = released(tmp_path, baseline, candidate, share=0.25) | {"state_file": str(tmp_path / "no" / "state.json")}
+    tree = kept(tmp_path, baseline, candidate, share=0.25) | {"state_file": str(tmp_path / "no" / "state.json")}
     with gateway(tmp_path, tree) as one:
         assert one.operate("POST", "/canary", {"share": 0.5})[0] == 500
         assert one.status()["canary"]["share"] == 0.25
@@ -273,7 +273,7 @@ def test_the_metrics_are_those_of_the_status(tmp_path: Path, baseline: Service, 
         return reply(status="500 Internal Server Error") if "u-1/" in request.path else ANSWER
 
     candidate.behaviour = failing
-    with gateway(tmp_path, released(tmp_path, baseline, candidate, share=1.0, whitelist=["a", "b"])) as one:
+    with gateway(tmp_path, kept(tmp_path, baseline, candidate, share=1.0, whitelist=["a", "b"])) as one:
         assert [one.get(f"/v1/users/{user}/balance")[0] for user in USERS[:4]] == [200] * 4
         found = until(
             lambda: next(

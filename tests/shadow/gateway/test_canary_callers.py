@@ -7,7 +7,8 @@ import threading
 import time
 from pathlib import Path
 
-from gateway_rig import PATIENCE_S, Request, Service, canary, configuration, gateway, read_all, reply, until
+from gateway_rig import PATIENCE_S, Request, Service, gateway, read_all, reply, until
+from gray_release import counts, released
 
 LARGE = 8 << 20
 """More than the buffers of both sockets hold."""
@@ -17,8 +18,7 @@ def test_a_body_that_comes_late_is_not_the_candidates_time(
     tmp_path: Path, baseline: Service, candidate: Service
 ) -> None:
     budget_s = 3.0
-    section = canary(share=1.0, budget_ms={"min": 1e3 * budget_s, "max": 1e3 * budget_s})
-    tree = configuration(tmp_path, baseline, candidate, mode="canary", canary=section, mirror={"share": 0.0})
+    tree = released(tmp_path, baseline, candidate, budget_ms={"min": 1e3 * budget_s, "max": 1e3 * budget_s})
     with gateway(tmp_path, tree) as one:
         host, port = one.address.split(":")
         with socket.create_connection((host, int(port)), timeout=PATIENCE_S) as caller:
@@ -28,7 +28,7 @@ def test_a_body_that_comes_late_is_not_the_candidates_time(
             time.sleep(budget_s + 0.2)
             caller.sendall(b"{}")
             assert read_all(caller).startswith(b"HTTP/1.1 200 ")
-        side = one.status()["canary"]["routes"]["balance"]["candidate"]
+        side = counts(one)
     assert (side["requests"], side["failed"]["late"], side["fell_back"]) == (1, 0, 0)
     assert [request.body for request in candidate.asked()] == [b"{}"]
     assert baseline.asked() == []
@@ -38,15 +38,14 @@ def test_a_caller_who_does_not_read_is_cut_though_its_answer_is_whole(
     tmp_path: Path, baseline: Service, candidate: Service
 ) -> None:
     candidate.behaviour = lambda _request: reply(b'"' + b"x" * (LARGE - 2) + b'"')
-    tree = configuration(
-        tmp_path, baseline, candidate, mode="canary", canary=canary(share=1.0), limits={"idle_s": 0.5},
-        mirror={"share": 0.0, "body_bytes": LARGE},
-    )  # fmt: skip
+    tree = released(tmp_path, baseline, candidate)
+    tree["limits"]["idle_s"] = 0.5
+    tree["mirror"]["body_bytes"] = LARGE
     with gateway(tmp_path, tree) as one:
         host, port = one.address.split(":")
         with socket.create_connection((host, int(port)), timeout=PATIENCE_S) as caller:
             caller.sendall(b"GET /v1/users/u-1/balance HTTP/1.1\r\nhost: x\r\n\r\n")
-            until(lambda: one.status()["canary"]["routes"]["balance"]["candidate"]["requests"] == 1, "the answer")
+            until(lambda: counts(one)["requests"] == 1, "the answer")
             until(lambda: one.status()["connections"] == 0, "the end of the connection")
             assert len(read_all(caller)) < LARGE
 
@@ -61,8 +60,8 @@ def test_who_waits_without_a_token_is_answered_when_the_breaker_opens(
         return None
 
     candidate.behaviour = late
-    section = canary(share=1.0, budget_ms={"min": 50.0, "max": 50.0}, retry={"ratio": 0.0, "burst": 0})
-    tree = configuration(tmp_path, baseline, candidate, mode="canary", canary=section, mirror={"share": 0.0})
+    no_tokens = {"ratio": 0.0, "burst": 0}
+    tree = released(tmp_path, baseline, candidate, budget_ms={"min": 50.0, "max": 50.0}, retry=no_tokens)
     answers: list[int] = []
     with gateway(tmp_path, tree) as one:
         callers = [threading.Thread(target=lambda: answers.append(one.get()[0]), daemon=True) for _ in range(8)]
@@ -72,7 +71,7 @@ def test_who_waits_without_a_token_is_answered_when_the_breaker_opens(
         one.order("back")
         for caller in callers:
             caller.join(PATIENCE_S)
-        side = one.status()["canary"]["routes"]["balance"]["candidate"]
+        side = counts(one)
         go.set()
     assert answers == [200] * len(callers)
     assert (side["fell_back"], side["caller_failed"]) == (len(callers), 0)

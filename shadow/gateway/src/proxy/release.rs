@@ -192,11 +192,7 @@ impl Release<'_> {
         if is_own_good(story) || !self.may_ask_baseline() {
             return result.map(|taken| Given { by: Arm::Candidate, taken });
         }
-        match (self.baseline().await, result) {
-            (Ok(taken), _) => Ok(Given { by: Arm::Baseline, taken }),
-            (Err(_failure), Ok(taken)) => Ok(Given { by: Arm::Candidate, taken }),
-            (Err(failure), Err(_own)) => Err(failure),
-        }
+        in_place_of(result, self.baseline().await)
     }
 
     /// Takes a token, which nobody needs when the breaker is open.
@@ -251,11 +247,7 @@ impl Release<'_> {
                 self.judge(&result, story);
                 match result {
                     Ok(taken) if is_own_good(story) => Ok(Given { by: Arm::Candidate, taken }),
-                    result => match (baseline.await, result) {
-                        (Ok(taken), _) => Ok(Given { by: Arm::Baseline, taken }),
-                        (Err(_failure), Ok(taken)) => Ok(Given { by: Arm::Candidate, taken }),
-                        (Err(failure), Err(_own)) => Err(failure),
-                    },
+                    result => in_place_of(result, baseline.await),
                 }
             }
             result = &mut baseline => match result {
@@ -313,6 +305,15 @@ impl Release<'_> {
         if !streams {
             self.canary.note(Arm::Candidate, route, story.fault, story.own);
         }
+    }
+}
+
+/// The baseline's answer in the place of a bad one of the candidate's, which is still better than none.
+fn in_place_of(bad: Result<Taken, Failure>, baseline: Result<Taken, Failure>) -> Result<Given, Failure> {
+    match (baseline, bad) {
+        (Ok(taken), _) => Ok(Given { by: Arm::Baseline, taken }),
+        (Err(_failure), Ok(taken)) => Ok(Given { by: Arm::Candidate, taken }),
+        (Err(failure), Err(_own)) => Err(failure),
     }
 }
 
