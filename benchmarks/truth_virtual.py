@@ -34,6 +34,7 @@ from benchmarks.truth.targets import (
     falling,
     fixed,
     stalling,
+    swinging,
 )
 from benchmarks.truth.virtual import ENDPOINT, VirtualDriver, make_plan
 
@@ -48,6 +49,7 @@ TARGETS: Final[dict[str, Callable[[float], Target]]] = {
     "stall rare": lambda x: stalling(1_000 * x, 25, stall_s=0.03, every_s=2.0),
     "limit falls": lambda x: falling(1_000 * x, 20),
     "slow drift": lambda x: drifting(1_000 * x, 50, lost_an_hour=0.2),
+    "swings": lambda x: swinging(1_000 * x, 50, by=0.05),
     "fails above": lambda x: failing_above(3_000 * x, 50, above_rps=1_200 * x, name="fails above"),
     "wrong above": lambda x: failing_above(3_000 * x, 50, above_rps=900 * x, name="wrong above"),
 }
@@ -74,16 +76,19 @@ class Repetition:
     trials: int
 
 
-def repeat(
-    seed: int, *, name: str, factor: float, ratio_width: float, time_limit_s: float, trial_s: int
-) -> Repetition | None:
+def repeat(seed: int, *, name: str, factor: float, options: argparse.Namespace) -> Repetition | None:
     """Make one run; None when it ended with fewer than three pairs, which have no interval."""
     twins = {"baseline": target_of(name, 1.0), "candidate": target_of(name, factor)}
     truth = twins["baseline"].capacity_rps
     plan = make_plan(
-        twins["baseline"].limit_ms, seed=seed, time_limit_s=time_limit_s, ratio_width=ratio_width, trial_s=trial_s,
+        twins["baseline"].limit_ms, seed=seed, time_limit_s=options.time_limit, ratio_width=options.ratio_width,
+        trial_s=options.trial_s,
     )  # fmt: skip
-    run = VirtualDriver(plan, twins, np.random.default_rng([seed, 1])).run()
+    if options.whole:
+        plan = plan.model_copy(update={"hooks": plan.hooks.model_copy(update={"before_block": [["true"]]})})
+    rng = np.random.default_rng([seed, 1])
+    begins_s = rng.random() * twins["baseline"].moments_s if twins["baseline"].moments_s else 0.0
+    run = VirtualDriver(plan, twins, rng, begins_s).run()
     capacity, ratio = capacity_of(run.blocks, "baseline", ENDPOINT, plan), capacity_ratio(run.blocks, ENDPOINT, plan)
     if capacity is None or ratio is None or ratio.interval.kind != "t95":
         return None
@@ -116,10 +121,7 @@ class Found:
 
 def study(name: str, factor: float, options: argparse.Namespace) -> Found:
     """Repeat a target's run and sum it up."""
-    job = partial(
-        repeat, name=name, factor=factor, ratio_width=options.ratio_width, time_limit_s=options.time_limit,
-        trial_s=options.trial_s,
-    )  # fmt: skip
+    job = partial(repeat, name=name, factor=factor, options=options)
     seeds = range(options.seed, options.seed + options.repetitions)
     if options.jobs > 1:
         with ProcessPoolExecutor(options.jobs) as pool:
@@ -172,6 +174,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     )
     parser.add_argument("--ratio-width", type=float, default=0.05)
     parser.add_argument("--trial-s", type=int, default=2, help="measured seconds of a trial")
+    parser.add_argument("--whole", action="store_true", help="one block behind the other, as hooks ask for: no turns")
     parser.add_argument("--time-limit", type=float, default=360.0)
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--jobs", type=int, default=1)

@@ -19,6 +19,8 @@ from scipy.optimize import brentq
 Floats = npt.NDArray[np.float64]
 Bools = npt.NDArray[np.bool_]
 LATE: Final = 0.01
+_SWINGS_S: Final = (5.1, 10.7, 22.3, 45.1, 92.3, 187.0)
+_SWING_STEP_S: Final = 0.02
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,7 +37,8 @@ class Target:
     """A target: `serve` answers arrivals, `capacity_rps` is the truth under `limit_ms` and `saturation_rps` a probe's.
 
     `serve(rng, arrival_s, rate_rps, at_s)` returns departures; `at_s` is the time of the run, for what drifts.
-    `failing(rng, count, rate_rps)` says which answers fail. `poisson`: how arrivals come.
+    `failing(rng, count, rate_rps)` says which answers fail. `poisson`: how arrivals come. `moments_s`: a run begins at
+    one of so many seconds, drawn, for what depends on the time of day.
     """
 
     name: str
@@ -45,6 +48,7 @@ class Target:
     serve: Callable[[np.random.Generator, Floats, float, float], Floats]
     failing: Callable[[np.random.Generator, int, float], Bools] | None = None
     poisson: bool = True
+    moments_s: float = 0.0
 
     def run(self, rng: np.random.Generator, rate_rps: float, length_s: float, at_s: float = 0.0) -> Answered:
         """Offer a rate for so long, from an empty system on."""
@@ -194,6 +198,26 @@ def drifting(mu_rps: float, limit_ms: float, *, lost_an_hour: float) -> Target:
         return one_server(arrival_s, np.full(len(arrival_s), 1 / (mu_rps * (1 - lost_an_hour * at_s / 3_600))))
 
     return Target("slow drift", limit_ms, mu_rps, mu_rps, serve, poisson=False)
+
+
+def swinging(mu_rps: float, limit_ms: float, *, by: float) -> Target:
+    """A fixed work a request on a machine that others share: its speed swings, for whoever runs on it, at any moment.
+
+    `by` is the standard deviation of the speed's logarithm: sines of `_SWINGS_S`, alike strong, so that it moves as
+    much within seconds as within minutes. The truth is that of its mean speed.
+    """
+
+    def speed(at_s: Floats) -> Floats:
+        turns = at_s[:, None] / np.array(_SWINGS_S) + np.arange(len(_SWINGS_S)) * 0.618
+        return np.exp(by * math.sqrt(2 / len(_SWINGS_S)) * np.sin(2 * math.pi * turns).sum(axis=1))
+
+    def serve(_rng: np.random.Generator, arrival_s: Floats, _rate: float, at_s: float) -> Floats:
+        clock_s = np.arange(0, 2 * _last(arrival_s) + 1, _SWING_STEP_S)
+        done = np.concatenate(([0.0], np.cumsum(speed(at_s + clock_s[:-1]) * _SWING_STEP_S)))
+        left = one_server(np.interp(arrival_s, clock_s, done), np.full(len(arrival_s), 1 / mu_rps))
+        return np.interp(left, done, clock_s)
+
+    return Target("swings", limit_ms, mu_rps, mu_rps, serve, poisson=False, moments_s=1e6)
 
 
 def failing_above(mu_rps: float, limit_ms: float, *, above_rps: float, name: str) -> Target:

@@ -68,6 +68,7 @@ class VirtualDriver:
 
     def run(self) -> VirtualRun:
         """Drive a whole run."""
+        begun_s = self.now_s
         answers = Answers(lambda line: self.counted.pop(line.stage.id), self._enough)
         schedule = campaign(
             self.plan, Scope.of(self.plan), clock=lambda: self.now_s, tell=lambda note: self.told.append(note.text),
@@ -78,7 +79,7 @@ class VirtualDriver:
             try:
                 sweep = next(schedule) if lines is None else schedule.send(lines)
             except StopIteration:
-                return VirtualRun(tuple(self.blocks), self.now_s, self.known, self.told[-1])
+                return VirtualRun(tuple(self.blocks), self.now_s - begun_s, self.known, self.told[-1])
             lines = tuple(self.stage(stage) for stage in sweep)
             self.now_s += OVERHEAD_S
 

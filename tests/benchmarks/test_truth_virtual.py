@@ -16,13 +16,14 @@ from benchmarks.truth.targets import (
     one_server,
     sojourn_tail,
     stalling,
+    swinging,
 )
 from benchmarks.truth_virtual import study
 
 
 def options(repetitions: int, time_limit_s: float = 2_400) -> argparse.Namespace:
     return argparse.Namespace(
-        repetitions=repetitions, seed=1, jobs=1, ratio_width=0.05, time_limit=time_limit_s, trial_s=2
+        repetitions=repetitions, seed=1, jobs=1, ratio_width=0.05, time_limit=time_limit_s, trial_s=2, whole=False
     )
 
 
@@ -93,3 +94,22 @@ def test_a_queue_is_found_within_two_percent() -> None:
 def test_identical_twins_are_seldom_called_different() -> None:
     found = study("fails above", 1.0, options(40))
     assert found.ratio_covers >= 0.85  # of 40 runs at 95 %, fewer than 34 would come once in 5,000
+
+
+def test_a_swinging_machine_gives_its_mean_speed_in_the_long_run_and_another_at_every_moment() -> None:
+    rng, target = np.random.default_rng(5), swinging(1000, 50, by=0.05)
+
+    def given_rps(length_s: float, at_s: float) -> float:
+        run = target.run(rng, 1500, length_s, at_s)
+        return len(run.departure_s) / float(run.departure_s[-1])
+
+    assert given_rps(900, 0) == pytest.approx(1000, rel=0.01)
+    short = np.log([given_rps(3, at_s) for at_s in range(0, 2000, 50)])
+    assert np.std(short) == pytest.approx(0.05, rel=0.3)
+    assert given_rps(3, 70) == pytest.approx(given_rps(3, 70), rel=1e-3), "whoever runs on it"
+
+
+def test_a_machine_that_does_not_swing_is_a_fixed_server() -> None:
+    still = swinging(1000, 50, by=0.0).run(np.random.default_rng(6), 900, 10)
+    plain = fixed(1000, 50).run(np.random.default_rng(6), 900, 10)
+    assert still.departure_s == pytest.approx(plain.departure_s, abs=1e-6)
