@@ -29,6 +29,7 @@ import math
 import random
 import statistics
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 
 from records.plan import Plan
@@ -120,6 +121,7 @@ class CapacityPairs:
     tell: Callable[[str, dict[str, float]], None]
     trials: list[Trial] = field(default_factory=list)
     _found: dict[tuple[str, str], list[Bounds]] = field(default_factory=dict)
+    _counts: dict[int, Counts] = field(default_factory=dict)
 
     def run(self) -> Sweeps:
         """Yield sweeps until enough is known or the next pair would not fit the time."""
@@ -128,7 +130,7 @@ class CapacityPairs:
             done = 0
             for places in self._together(pair):
                 keep = self._keep(places, done) if shares and pair < LEAST_PAIRS else Keep()
-                yield from in_turns([self._search(place, keep) for place in places])
+                yield from self._counted(in_turns([self._search(place, keep) for place in places]))
                 done += len(places)
             standing, driven = self.enough(tuple(self.trials)), f"{pair + 1} pair{'s' if pair else ''}"
             if standing.is_enough:
@@ -141,6 +143,14 @@ class CapacityPairs:
                 said = f"; {standing.text}" if standing.text else ""
                 self.tell(f"{driven}: {up}{said}", {"pairs": pair + 1, "pair_s": next_s})
                 return
+
+    def _counted(self, sweeps: Sweeps) -> Sweeps:
+        """Pass sweeps on; count the trials of each once it is over, for whoever drives forgets its seconds then."""
+        lines: tuple[StageLine, ...] | None = None
+        with suppress(StopIteration):
+            while True:
+                lines = yield (next(sweeps) if lines is None else sweeps.send(lines))
+                self._counts |= {line.stage.id: self.count(line) for line in lines if line.stage.kind == "trial"}
 
     def _together(self, pair: int) -> Iterator[tuple[Place, ...]]:
         """Yield the blocks of a pair in the order driven; those of one tuple take turns."""
@@ -252,7 +262,7 @@ class CapacityPairs:
                 lines = yield (*ahead, *trial_stages(plan, place, self.ids, turn, rests=len(turns) == 1))
                 ahead = self._repeated(lines) if again else ()
                 again = False
-                mine += [Trial(line, self.count(line)) for line in lines if line.stage.kind == "trial"]
+                mine += [Trial(line, self._counts.pop(line.stage.id)) for line in lines if line.stage.kind == "trial"]
             ahead_s = sum(stage.length_s for stage in ahead)
             evidence = evidence_of(mine, plan.slo)
         self.trials += mine

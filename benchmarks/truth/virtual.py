@@ -80,6 +80,7 @@ class VirtualDriver:
                 sweep = next(schedule) if lines is None else schedule.send(lines)
             except StopIteration:
                 return VirtualRun(tuple(self.blocks), self.now_s - begun_s, self.known, self.told[-1])
+            self.counted.clear()  # as a campaign forgets the seconds of sweeps that are over
             lines = tuple(self.stage(stage) for stage in sweep)
             self.now_s += OVERHEAD_S
 
