@@ -18,8 +18,10 @@ Three pairs are what an interval takes. Where the time allows for three with a l
 its share of what is left beyond that, and ends with the bounds that it has by then: six minutes for two endpoints are
 three rough pairs rather than one exact one. Later blocks go on until they are settled.
 
-All blocks of a twin behind the first begin around the mean of those before, each on a grid drawn anew: a
-block that began where the one before it ended would carry its error on, and an interval over blocks must not.
+The first block of a twin begins where its probe found the limit, or higher where its curve answered more: a probe of
+two seconds may meet a slow moment. All blocks behind it begin around the mean of those before, each on a grid drawn
+anew: a block that began where the one before it ended would carry its error on, and an interval over blocks must not.
+Where none of those before was bounded from both sides, they go on from the one bound there is, with wide ladders.
 """
 
 from __future__ import annotations
@@ -122,6 +124,7 @@ class CapacityPairs:
     trials: list[Trial] = field(default_factory=list)
     _found: dict[tuple[str, str], list[Bounds]] = field(default_factory=dict)
     _counts: dict[int, Counts] = field(default_factory=dict)
+    _answered_rps: dict[tuple[str, str], float] = field(default_factory=dict)
 
     def run(self) -> Sweeps:
         """Yield sweeps until enough is known or the next pair would not fit the time."""
@@ -179,8 +182,8 @@ class CapacityPairs:
 
     def _ahead_s(self, place: Place) -> float:
         """Return how long the stages ahead of a block's first ladder take."""
-        ahead_s = sum(stage.length_s for stage in self._stages(place))
-        return ahead_s + (0 if place.pair else drain_s(self.plan))
+        ahead_s = float(sum(stage.length_s for stage in self._stages(place)))
+        return ahead_s if place.pair or not ahead_s else OVERHEAD_S + ahead_s + drain_s(self.plan)
 
     @property
     def _is_found(self) -> bool:
@@ -239,16 +242,21 @@ class CapacityPairs:
         return (replace(chosen, measure_s=max(chosen.measure_s, same_load_seconds(self.plan))),)
 
     def _search(self, place: Place, keep: Keep) -> Sweeps:
-        """Drive a block's trials; the stages ahead share the first turn's sweep.
+        """Drive a block's trials; the stages ahead share the first turn's sweep, a curve has its own.
 
         Beyond its first ladder a block takes nothing of what it keeps for others, nor of what is not left, but for the
         first pair where nothing is kept. A stage at the same load that was invalid is driven once more: without it the
         pair would be lost to the comparison there.
         """
-        plan, search, again = self.plan, self._begin(place), True
+        plan, again = self.plan, True
         mine: list[Trial] = []
         evidence = evidence_of(mine, plan.slo)
-        ahead_s, ahead = self._ahead_s(place), self._planned(place)
+        ahead = self._planned(place)
+        if ahead and not place.pair:
+            lines = yield ahead
+            ahead, again = self._repeated(lines), False
+            self._answered_rps[place.twin, place.endpoint] = _most_answered(lines)
+        search, ahead_s = self._begin(place), sum(stage.length_s for stage in ahead)
         while len(mine) < MOST_DRIVEN * search.goal.most_trials:
             turns = ladder_turns(search.next_rates(evidence.outcomes)) or (((),) if ahead else ())
             bounds = relevant_bounds(evidence.outcomes, search.goal)
@@ -282,29 +290,55 @@ class CapacityPairs:
         return Search(goal_of(self.plan, self._coarse(place)), rng.random(), self._around(place))
 
     def _around(self, place: Place) -> float:
-        """Return the rate that a block begins around: the mean of those before, else what the probe found."""
+        """Return the rate that a block begins around: the mean of those before, else what probe and curve found."""
         logs = self._middles(place)
         if logs:
             return math.exp(statistics.fmean(logs))
-        own = self.own_rps.get((place.twin, place.endpoint))
-        if own:
+        before = self._beyond(place)
+        if before is not None:
+            return before
+        key = place.twin, place.endpoint
+        own = max(self.own_rps.get(key, 0.0), self._answered_rps.get(key, 0.0))
+        if key in self.own_rps and own:
             return START_OF_LIMIT * own
         rates = [stage.rate_rps for stage in sweep_stages(self.plan, place, 0, None) if stage.rate_rps is not None]
         return max(rates, default=100.0)
+
+    def _beyond(self, place: Place) -> float | None:
+        """Return where a wide ladder begins or ends with the one bound that the block before had; None without it."""
+        found = self._found.get((place.twin, place.endpoint), ())
+        if not found:
+            return None
+        goal, (lower, upper) = goal_of(self.plan), (found[-1].lower_rps, found[-1].upper_rps)
+        half_ladder = (goal.rungs - 1) * self._wide / 2 * math.log1p(goal.width_ratio)
+        if lower is not None:
+            return lower * math.exp(half_ladder)
+        return None if upper is None else upper * math.exp(-half_ladder)
 
     def _coarse(self, place: Place) -> int:
         """Return how many steps apart the loads of a block's first ladder are."""
         width, logs = math.log1p(self.plan.search.capacity_width), self._middles(place)
         if not logs:
-            return max(1, round(FIRST_GAP / width))
+            return self._wide
         if len(logs) == 1:
             return SECOND_STEPS
         return min(max(1, round(statistics.stdev(logs) / width)), MOST_STEPS)
 
+    @property
+    def _wide(self) -> int:
+        """How many steps apart the loads of a ladder are where no block was bounded from both sides."""
+        return max(1, round(FIRST_GAP / math.log1p(self.plan.search.capacity_width)))
+
     def _middles(self, place: Place) -> list[float]:
-        """Return the logarithms of what the blocks before found, as far as they found anything."""
+        """Return the logarithms of what the blocks before found, those that were bounded from both sides."""
         found = self._found.get((place.twin, place.endpoint), ())
-        return [math.log(middle) for bounds in found if (middle := _middle(bounds)) is not None]
+        return [math.log(one.lower_rps * one.upper_rps) / 2 for one in found if one.lower_rps and one.upper_rps]
+
+
+def _most_answered(lines: Sequence[StageLine]) -> float:
+    """Return the most good answers a second that a valid stage of a curve had; 0 without one."""
+    valid = [line for line in lines if line.stage.kind == "measure" and line.valid is not False]
+    return max(((line.done - sum(line.failed.values())) / line.stage.measure_s for line in valid), default=0.0)
 
 
 def has_hooks(plan: Plan) -> bool:
@@ -320,13 +354,6 @@ def drain_s(plan: Plan) -> int:
 def goal_of(plan: Plan, coarse: int = 1) -> Goal:
     """Return what the searches of a plan are to reach; `coarse` is how many steps apart the first trials are."""
     return Goal(width_ratio=plan.search.capacity_width, coarse=coarse, most_excess=plan.search.most_excess)
-
-
-def _middle(bounds: Bounds) -> float | None:
-    lower, upper = bounds.lower_rps, bounds.upper_rps
-    if lower is None or upper is None:
-        return lower or upper
-    return math.sqrt(lower * upper)
 
 
 def pair_order(twins: tuple[str, ...], pair: int, seed: int) -> tuple[str, ...]:

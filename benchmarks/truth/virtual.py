@@ -97,10 +97,15 @@ class VirtualDriver:
         if stage.rate_rps is None:
             done = int(target.saturation_rps * self.rng.normal(1, 0.02) * stage.measure_s)
             return StageLine(0, "", stage, "virtual", 1, int(begun_s), None, done, done)
-        if stage.kind in ("measure", "rest"):  # the curve's stages leave no mark on the search
-            count = int(stage.rate_rps * stage.measure_s)
-            return StageLine(0, "", stage, "virtual", 1, int(begun_s), float(count), count, count, valid=True)
+        if stage.kind == "rest":
+            return StageLine(0, "", stage, "virtual", 1, int(begun_s), 0.0, 0, 0, valid=True)
         run = target.run(self.rng, stage.rate_rps, stage.length_s, begun_s)
+        if stage.kind == "measure":
+            curve = counts_of(run, stage, target.limit_ms)
+            return StageLine(
+                0, "", stage, "virtual", 1, int(begun_s), curve.arrivals, curve.requests, curve.answered,
+                {"status": curve.lost} if curve.lost else {}, valid=True,
+            )  # fmt: skip
         counts = self.counted[stage.id] = counts_of(run, stage, target.limit_ms)
         return StageLine(
             0, "", stage, "virtual", 1, int(begun_s), counts.arrivals, counts.requests, counts.answered, valid=True
