@@ -181,7 +181,7 @@ class SearchPlan(Section):
     most_excess: float = Field(default=2.9, ge=1.5, lt=3)
     ratio_width: float = Field(default=0.05, gt=0, le=1)
     trial_s: int = Field(default=2, ge=1, le=600)
-    same_load_s: int = Field(default=6, ge=1, le=600)
+    same_load_s: int = Field(default=4, ge=1, le=600)
     time_limit_s: float = Field(default=360.0, gt=0)
 
 

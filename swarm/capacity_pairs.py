@@ -183,7 +183,7 @@ class CapacityPairs:
     def _ahead_s(self, place: Place) -> float:
         """Return how long the stages ahead of a block's first ladder take."""
         ahead_s = float(sum(stage.length_s for stage in self._stages(place)))
-        return ahead_s if place.pair or not ahead_s else OVERHEAD_S + ahead_s + drain_s(self.plan)
+        return ahead_s if place.pair or not ahead_s else OVERHEAD_S + ahead_s + rest_s_of(self.plan)
 
     @property
     def _is_found(self) -> bool:
@@ -209,11 +209,14 @@ class CapacityPairs:
         return self.limits_rps.get(place.endpoint)
 
     def _planned(self, place: Place) -> tuple[Stage, ...]:
-        """Return the stages ahead of a block's first ladder; a rest ends a curve, which goes far beyond the limit."""
-        ahead = tuple(replace(stage, id=next(self.ids)) for stage in self._stages(place))
-        if not ahead or place.pair:
+        """Return the stages ahead of a block's first ladder.
+
+        A curve goes far beyond the limit: a rest ends it where what it left waiting outlasts the pause between sweeps.
+        """
+        ahead, rest_s = tuple(replace(stage, id=next(self.ids)) for stage in self._stages(place)), rest_s_of(self.plan)
+        if not ahead or place.pair or not rest_s:
             return ahead
-        return (*ahead, rest_stage(self.plan, place, next(self.ids), drain_s(self.plan)))
+        return (*ahead, rest_stage(self.plan, place, next(self.ids), rest_s))
 
     def _stages(self, place: Place) -> tuple[Stage, ...]:
         """Return the stages ahead of a block's first ladder, without ids."""
@@ -346,9 +349,12 @@ def has_hooks(plan: Plan) -> bool:
     return bool(plan.hooks.before_block) or any(twin.before_block for twin in plan.twins.values())
 
 
-def drain_s(plan: Plan) -> int:
-    """Return how long a twin rests after an overload: what still waits then is as much as it answers in the limit."""
-    return REST_S + math.ceil(plan.engine.queue_limit_s)
+def rest_s_of(plan: Plan) -> int:
+    """Return how long a twin rests behind a curve, beside the pause between two sweeps.
+
+    What still waits then is as much as it answers in the time limit of the queue.
+    """
+    return max(0, REST_S + math.ceil(plan.engine.queue_limit_s - OVERHEAD_S))
 
 
 def goal_of(plan: Plan, coarse: int = 1) -> Goal:

@@ -68,7 +68,7 @@ def test_the_same_load_is_measured_for_longer_where_cpu_is_asked_for() -> None:
     plan = make_plan(20, seed=4, time_limit_s=900, ratio_width=0.05)
     assert {s.measure_s for s in same_load_of(plan)} == {plan.stages.measure_s}
     asked = plan.model_copy(update={"verdict": plan.verdict.model_copy(update={"ask": ["capacity", "cpu_s_per_1k"]})})
-    assert {s.measure_s for s in same_load_of(asked)} == {6}
+    assert {s.measure_s for s in same_load_of(asked)} == {4}
 
 
 def test_without_rough_limits_the_same_load_is_the_largest_planned_one_that_the_first_pair_allows() -> None:
