@@ -19,9 +19,9 @@ its share of what is left beyond that, and ends with the bounds that it has by t
 three rough pairs rather than one exact one. Later blocks go on until they are settled.
 
 The first block of a twin begins where its probe found the limit, or higher where its curve answered more: a probe of
-two seconds may meet a slow moment. All blocks behind it begin around the mean of those before, each on a grid drawn
-anew: a block that began where the one before it ended would carry its error on, and an interval over blocks must not.
-Where none of those before was bounded from both sides, they go on from the one bound there is, with wide ladders.
+two seconds may meet a slow moment. All blocks behind it begin around the mean of those before (`swarm.starts`), each on
+a grid drawn anew: a block that began where the one before it ended would carry its error on, and an interval over
+blocks must not.
 """
 
 from __future__ import annotations
@@ -29,7 +29,6 @@ from __future__ import annotations
 import itertools
 import math
 import random
-import statistics
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
@@ -50,17 +49,12 @@ from swarm.stages import (
     trial_seconds,
     trial_stages,
 )
+from swarm.starts import Start, start_of
 from swarm.trials import Counts, Trial, evidence_of
 from swarm.turns import Sweeps, in_turns
 
 START_OF_LIMIT = 0.95
 """Where the first search begins, of the twin's own rough limit."""
-FIRST_GAP = 0.05
-"""How far apart, relatively, the loads of a twin's first ladder are."""
-SECOND_STEPS = 2
-"""How many steps apart the loads of a twin's second block are: how much its blocks differ is not known yet."""
-MOST_STEPS = 12
-"""So many steps apart are the loads of a later ladder at most, however much the blocks differed."""
 SAME_LOAD_OF_ROUGH = 0.7
 """The load at which both twins are compared, of the smaller rough limit: both carry it, neither is nearly idle."""
 SAME_LOAD_OF_LEAST = 0.8
@@ -173,7 +167,9 @@ class CapacityPairs:
 
     def _ladder_s(self, place: Place) -> float:
         """Return how long a block takes in which one ladder is enough."""
-        return self._ahead_s(place) + self._turns_s(ladder_turns([self._around(place)] * goal_of(self.plan).rungs))
+        return self._ahead_s(place) + self._turns_s(
+            ladder_turns([self._start(place).around_rps] * goal_of(self.plan).rungs)
+        )
 
     def _turns_s(self, turns: Sequence[Sequence[float]]) -> float:
         """Return how long trials take, of which each turn is a sweep."""
@@ -290,52 +286,21 @@ class CapacityPairs:
     def _begin(self, place: Place) -> Search:
         """Return a block's search, its grid drawn from the seed."""
         rng = random.Random(f"grid/{self.plan.search.seed}/{place.twin}/{place.endpoint}/{place.block}")  # noqa: S311
-        return Search(goal_of(self.plan, self._coarse(place)), rng.random(), self._around(place))
+        start = self._start(place)
+        return Search(goal_of(self.plan, start.coarse), rng.random(), start.around_rps)
 
-    def _around(self, place: Place) -> float:
-        """Return the rate that a block begins around: the mean of those before, else what probe and curve found."""
-        logs = self._middles(place)
-        if logs:
-            return math.exp(statistics.fmean(logs))
-        before = self._beyond(place)
-        if before is not None:
-            return before
+    def _start(self, place: Place) -> Start:
+        found = self._found.get((place.twin, place.endpoint), ())
+        return start_of(found, self._rough_rps(place), goal_of(self.plan))
+
+    def _rough_rps(self, place: Place) -> float:
+        """Return the rate that a twin's first block begins around: what probe and curve found, or planned."""
         key = place.twin, place.endpoint
         own = max(self.own_rps.get(key, 0.0), self._answered_rps.get(key, 0.0))
         if key in self.own_rps and own:
             return START_OF_LIMIT * own
         rates = [stage.rate_rps for stage in sweep_stages(self.plan, place, 0, None) if stage.rate_rps is not None]
         return max(rates, default=100.0)
-
-    def _beyond(self, place: Place) -> float | None:
-        """Return where a wide ladder begins or ends with the one bound that the block before had; None without it."""
-        found = self._found.get((place.twin, place.endpoint), ())
-        if not found:
-            return None
-        goal, (lower, upper) = goal_of(self.plan), (found[-1].lower_rps, found[-1].upper_rps)
-        half_ladder = (goal.rungs - 1) * self._wide / 2 * math.log1p(goal.width_ratio)
-        if lower is not None:
-            return lower * math.exp(half_ladder)
-        return None if upper is None else upper * math.exp(-half_ladder)
-
-    def _coarse(self, place: Place) -> int:
-        """Return how many steps apart the loads of a block's first ladder are."""
-        width, logs = math.log1p(self.plan.search.capacity_width), self._middles(place)
-        if not logs:
-            return self._wide
-        if len(logs) == 1:
-            return SECOND_STEPS
-        return min(max(1, round(statistics.stdev(logs) / width)), MOST_STEPS)
-
-    @property
-    def _wide(self) -> int:
-        """How many steps apart the loads of a ladder are where no block was bounded from both sides."""
-        return max(1, round(FIRST_GAP / math.log1p(self.plan.search.capacity_width)))
-
-    def _middles(self, place: Place) -> list[float]:
-        """Return the logarithms of what the blocks before found, those that were bounded from both sides."""
-        found = self._found.get((place.twin, place.endpoint), ())
-        return [math.log(one.lower_rps * one.upper_rps) / 2 for one in found if one.lower_rps and one.upper_rps]
 
 
 def _most_answered(lines: Sequence[StageLine]) -> float:

@@ -13,11 +13,8 @@ from benchmarks.truth.targets import Target, exponential, falling, fixed
 from benchmarks.truth.virtual import VirtualDriver, make_plan
 from records.plan import Plan
 from records.stage import Stage, StageLine
-from swarm.capacity_pairs import CapacityPairs, Standing, pair_order
+from swarm.capacity_pairs import Standing, pair_order
 from swarm.schedule import Answers, Scope, campaign
-from swarm.search import Bounds
-from swarm.stages import Place
-from swarm.trials import Counts
 
 
 class Noting(VirtualDriver):
@@ -232,16 +229,3 @@ def test_probes_that_met_a_slow_moment_do_not_leave_a_search_below_the_limit() -
     first = {twin: next(s for (s,) in driver.sweeps if s.kind == "trial" and s.twin == twin) for twin in slow}
     assert all(0.8 < (first[twin].rate_rps or 0) / 880 < 1 for twin in slow), "below 0.95 of what the curve answered"
     assert {block.twin for block in run.blocks if block.bounds.upper_rps} == set(slow), "both limits were seen"
-
-
-def test_a_block_without_an_upper_bound_hands_on_its_lower_one() -> None:
-    plan = make_plan(20, seed=4, time_limit_s=900, ratio_width=0.05)
-    found = Bounds(990.0, None, reached=False, trials=4)
-    pairs = CapacityPairs(
-        plan, ("baseline",), ("known",), {}, {}, itertools.count(), count=lambda _: Counts(0, 0, 0, 0.0, 0),
-        enough=lambda _: Standing(True, ""), left_s=lambda: 900.0, tell=lambda *_: None,
-        _found={("baseline", "known"): [found]},
-    )  # fmt: skip
-    rates = pairs._begin(Place("baseline", "known", 1, 2)).next_rates(())
-    assert rates[0] == pytest.approx(990, rel=0.011)  # half a step of 2 % off at most
-    assert rates[-1] / rates[0] == pytest.approx(1.02**9)  # three gaps of 5 %, which are three steps of 2 % each
