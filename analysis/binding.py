@@ -7,7 +7,7 @@
 | cpu | CPU of the instances that serve was at 90 % of their allotment, or more |
 | memory | memory was at 95 % of its limit, or more |
 | errors | answers failed or were dropped beyond the SLO, with the above to spare |
-| unknown | none of these: locks, a store behind it, its own queue, or nobody watched it |
+| unknown | none of these: locks, a store behind it, its own queue, nobody watched it, or the time was up before |
 """
 
 from __future__ import annotations
@@ -74,7 +74,7 @@ def _at_limit(seen: Seen) -> list[BlockPoint]:
 def _named(seen: Seen, cpu: float | None, held: float | None, memory: float | None) -> tuple[Resource, str]:
     unseen = _unseen(seen)
     if unseen is not None:
-        return "generator", unseen
+        return unseen
     if held is not None and held >= HELD_RATIO:
         return "cpu_limit", f"its CPU limit held it back in {100 * held:.0f} % of its scheduling periods"
     if cpu is not None and cpu >= CPU_PERCENT:
@@ -92,10 +92,12 @@ def _named(seen: Seen, cpu: float | None, held: float | None, memory: float | No
     return "unknown", f"{what or 'it gave no more'} while {stood}: locks, a queue of its own, or what stands behind it"
 
 
-def _unseen(seen: Seen) -> str | None:
+def _unseen(seen: Seen) -> tuple[Resource, str] | None:
     """Return why the limit was not seen in a search, None when it was or none was made."""
     if seen.capacity is None or not seen.capacity.at_least:
         return None
+    if all(block.is_cut for block in seen.capacity.blocks if block.counts):
+        return "unknown", "the time was up before a trial met the limit"
     against = Counter(reason for one in seen.trials for reason in one.point.why)
     told = against.most_common(1)
-    return f"above, no trial was evidence{f': {told[0][0]}' if told else ''}"
+    return "generator", f"above, no trial was evidence{f': {told[0][0]}' if told else ''}"

@@ -64,6 +64,12 @@ class BlockCapacity:
         """
         return self.value_rps is not None and (self.bounds.upper_rps is not None or self.at_least)
 
+    @property
+    def is_cut(self) -> bool:
+        """Whether the time cut it short below the limit: nothing above the lower bound was tried, in vain or not."""
+        lower = self.bounds.lower_rps or 0.0
+        return self.at_least and not any(trial.rate_rps > lower and not trial.valid for trial in self.trials)
+
 
 @dataclass(frozen=True, slots=True)
 class Capacity:
@@ -104,18 +110,24 @@ def capacity_of(blocks: Sequence[BlockCapacity], twin: str, endpoint: str, plan:
     are three blocks: the crossing of all their trials together (`analysis.pooled`), with its own.
     """
     mine = tuple(b for b in blocks if (b.twin, b.endpoint) == (twin, endpoint))
-    counted = [b for b in mine if b.counts]
+    counted = _counted(mine)
     logs = [math.log(b.value_rps) for b in counted if b.value_rps]
     found = mean_interval(logs)
     if found is None:
         return None
-    at_least = any(b.at_least for b in mine)
+    at_least = any(b.at_least for b in counted)
     if found.kind == "t95":  # how many blocks there are was decided by what they showed
         at = None if at_least else _pooled(counted, plan)
         value, spread = (found.value, logs) if at is None else (at.log_rps, at.pseudo)
         half = half_width(spread, confidence(len(spread)))
         found = Interval(value, value - half, value + half, found.count, "t95")
     return Capacity(_exp(found, _resolution(counted)), at_least, mine)
+
+
+def _counted(blocks: Sequence[BlockCapacity]) -> list[BlockCapacity]:
+    """Return a twin's blocks that count; those that the time cut below the limit only where there are no others."""
+    counted = [b for b in blocks if b.counts]
+    return [b for b in counted if not b.is_cut] or counted
 
 
 def _pooled(blocks: Sequence[BlockCapacity], plan: Plan) -> Pooled | None:
@@ -132,7 +144,7 @@ def capacity_ratio(blocks: Sequence[BlockCapacity], endpoint: str, plan: Plan) -
     None when no pair has both, or when neither twin was seen at its limit: that would compare the generator alone.
     """
     sides: tuple[dict[int, BlockCapacity], ...] = tuple(
-        {b.pair: b for b in blocks if (b.twin, b.endpoint) == (twin, endpoint) and b.counts}
+        {b.pair: b for b in _counted([b for b in blocks if (b.twin, b.endpoint) == (twin, endpoint)])}
         for twin in (plan.baseline, plan.candidate)
     )
     base, cand = sides
@@ -179,7 +191,8 @@ def conditional_throughput(evidence: Evidence, bounds: Bounds) -> float | None:
     """Return what a block's trials say it gives, between its bounds; None without a lower bound.
 
     A shortfall at the upper bound of a quarter of the width or more, up to one and a half, is a server at its limit:
-    what it answered there is what it gives. Else it is the middle of the bounds times the share answered at the lower.
+    what it answered there is what it gives, but for no less than what it answered at the lower one: a machine that was
+    slower in that moment. Else it is the middle of the bounds times the share answered at the lower.
 
     By hand: bounds of 1,000 and 1,010; of 2,020 arrivals at the upper 1,996 were answered: 1.19 % short, so 998. Were
     2,020 answered there, and of 2,000 at the lower 1,996: sqrt(1,000 × 1,010) = 1,004.99 times 99.8 %, 1,002.98.
@@ -192,7 +205,7 @@ def conditional_throughput(evidence: Evidence, bounds: Bounds) -> float | None:
         return lower * (1 - below)
     above, gap = _short_at(evidence, upper), upper / lower - 1
     if max(below, _LEAST_SHORT * gap) < above <= below + _MOST_SHORT * gap:
-        return upper * (1 - above)
+        return max(upper * (1 - above), lower * (1 - below))
     return math.sqrt(lower * upper) * (1 - below)
 
 

@@ -41,6 +41,31 @@ def test_a_block_whose_upper_trials_were_no_evidence_says_at_least() -> None:
     assert (found.at_least, found.value_rps) == (True, 1000.0)
 
 
+def test_a_block_that_the_time_cut_below_the_limit_counts_only_where_no_other_does() -> None:
+    cut = trials("baseline", 1, 1500.0)[:1]  # its one trial was good
+    (alone,) = block_capacities(cut, PLAN)
+    assert (alone.at_least, alone.is_cut) == (True, True)
+    only = capacity_of([alone], "baseline", "known", PLAN)
+    assert only is not None
+    assert (only.at_least, only.interval.value) == (True, pytest.approx(1500))
+    beside = capacity_of(block_capacities([*trials("baseline", 0, 1000.0), *cut], PLAN), "baseline", "known", PLAN)
+    assert beside is not None
+    assert (beside.at_least, beside.interval.count) == (False, 1)
+    (spoilt,) = block_capacities(trials("baseline", 0, 1000.0, upper_valid=False), PLAN)
+    assert not spoilt.is_cut, "what was tried above was no evidence: nobody knows where its limit is"
+
+
+def test_a_shortfall_at_the_upper_bound_takes_nothing_from_what_the_lower_one_answered() -> None:
+    # 2,100 arrivals at 1,050, of which 1,953 were answered, 7 %: 976.5 a second. At 1,000 all were.
+    every = []
+    for number, (rate, late, arrivals, got) in enumerate(((1000.0, 0, 2000, 2000), (1050.0, 200, 2100, 1953)) * 2):
+        stage = Stage(number, "trial", "trial", "baseline", "known", 0, 0, rate, 1, 2)
+        line = StageLine(0, "", stage, "x", 1, 100 * number, None, 0, 0, valid=True)
+        every.append(Trial(line, Counts(arrivals, late, 0, arrivals, got, None, 0)))
+    (found,) = block_capacities(every, PLAN)
+    assert found.value_rps == pytest.approx(1000)
+
+
 def test_a_search_cut_short_counts_once_it_saw_both_sides_of_the_limit() -> None:
     (both,) = block_capacities(trials("baseline", 0, 1000.0)[:2], PLAN)
     assert (both.settled, both.counts) == (False, True)
