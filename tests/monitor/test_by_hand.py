@@ -45,6 +45,7 @@ def test_a_process_that_ends_is_told_once_with_the_end_of_its_log(
     monitor.start(lines.append, {"generator": (os.getpid(),)})
     try:
         assert monitor.news() == ()
+        wait_until(lambda: bool(lines), what="a sample of it")
         process.kill()
         wait_until(lambda: bool(told.extend(monitor.news()) or told), what="the death")
         assert monitor.news() == ()
