@@ -61,6 +61,8 @@ SAME_LOAD_OF_LEAST = 0.8
 """Without rough limits: the largest planned load within this share of the smaller bound of the first pair."""
 LEAST_PAIRS = 3
 """So many are shared the time for, as an interval takes."""
+RESERVE = 1.04
+"""So much more than the usual time is kept for pairs to come: of 27 pauses between sweeps four took 3 s, not 2."""
 MOST_DRIVEN = 2
 """So many times `Goal.most_trials` are driven at most, those that gave no evidence included."""
 
@@ -192,7 +194,7 @@ class CapacityPairs:
         """
         least_s = sum(self._usual_s(min(later, 1)) for later in range(pair, LEAST_PAIRS))
         over_s = self._usual_s(min(pair, 1)) * done / (len(self.twins) * len(self.endpoints))
-        return self.left_s() - (least_s - over_s)
+        return self.left_s() - RESERVE * (least_s - over_s)
 
     def _keep(self, places: Sequence[Place], done: int) -> Keep:
         """Return what the blocks that take turns leave to those behind them, of the time left when they begin."""
