@@ -7,7 +7,7 @@
 | cpu | CPU of the instances that serve was at 90 % of their allotment, or more |
 | memory | memory was at 95 % of its limit, or more |
 | errors | answers failed or were dropped beyond the SLO, with the above to spare |
-| unknown | none of these: locks, a store behind it, its own queue, nobody watched it, or the time was up before |
+| unknown | none of these (locks, a store behind it, its own queue, nobody watched it), or the time was up first |
 """
 
 from __future__ import annotations
