@@ -146,7 +146,7 @@ def figures_of(
     native = line.sender == "native-schedule"
     connections = plan.engine.connections * max(len(serving), 1)
     return StageFigures(
-        achieved_rps=(line.done - sum(line.failed.values())) / seconds if seconds else 0.0,
+        achieved_rps=line.good / seconds if seconds else 0.0,
         answered_rps=line.done / seconds if seconds else 0.0,
         generator_percent=_percent(sent_with, setting.generator_cores(instances, plan)),
         target_percent=_percent(target_cores, setting.twin_cores(instances, serving, plan, stage.twin)),

@@ -85,3 +85,8 @@ class StageLine:
     valid: bool | None = None
     why: tuple[str, ...] = ()
     proof: Proof | None = None
+
+    @property
+    def good(self) -> int:
+        """Answers that were as they should be."""
+        return self.done - sum(self.failed.values())

@@ -308,7 +308,7 @@ class CapacityPairs:
 def _most_answered(lines: Sequence[StageLine]) -> float:
     """Return the most good answers a second that a valid stage of a curve had; 0 without one."""
     valid = [line for line in lines if line.stage.kind == "measure" and line.valid is not False]
-    return max(((line.done - sum(line.failed.values())) / line.stage.measure_s for line in valid), default=0.0)
+    return max((line.good / line.stage.measure_s for line in valid), default=0.0)
 
 
 def has_hooks(plan: Plan) -> bool:

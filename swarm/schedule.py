@@ -197,7 +197,7 @@ def fitting_pairs(wanted: int, one_pair_s: float, left_s: float) -> int:
 
 def _rough_limit(lines: tuple[StageLine, ...], stage: Stage, tell: Callable[[Note], None]) -> float:
     """Return good answers a second in the measured part of a probe; 0 when there was none."""
-    good = sum(line.done - sum(line.failed.values()) for line in lines if line.stage.id == stage.id)
+    good = sum(line.good for line in lines if line.stage.id == stage.id)
     limit_rps = good / stage.measure_s
     text = f"{stage.twin} {stage.endpoint}: rough limit {limit_rps:.0f} requests a second"
     tell(Note("probe", text, stage.id, {"limit_rps": limit_rps}))
