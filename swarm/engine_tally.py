@@ -95,7 +95,13 @@ class EngineTally:
                 self._send(thread, figures)
 
     def through(self, now_second: int) -> int:
-        """Return the second below which everything is told; `now_second` at most, the conductor's number."""
+        """Return the second below which everything is told; `now_second`, the one under way, at most.
+
+        Where every thread has told everything, nothing more can fall into the one under way, and it is told too: a
+        sweep is over as soon as its last answer is there, not a second later. Seconds by the conductor's numbers.
+        """
+        if self._threads and self.is_over:
+            return now_second + 1
         return min([thread.through for thread in self._threads.values()] + [now_second])
 
     @property

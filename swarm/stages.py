@@ -19,8 +19,8 @@ from records.stage import Stage
 from swarm.templates import MIX
 
 PROBE_WARMUP_S = 1
-OVERHEAD_S = 2.0
-"""A sweep beside its stages: until it begins on a whole second, then its drain and the last reports."""
+OVERHEAD_S = 1.0
+"""A sweep beside its stages: its drain, the last reports, and until the next begins on a whole second."""
 LEAST_REQUESTS = 1_000
 """Of a trial: a p99 has ten requests beyond it then."""
 LONGEST_TRIAL_S = 10

@@ -66,7 +66,7 @@ def test_a_second_is_told_when_the_slowest_thread_has_told_it() -> None:
     made.take(0, [report(END), report(104)])
     assert (made.through(2_000), made.is_over) == (1_004, False)
     made.take(0, [report(END), report(END)])
-    assert (made.through(2_000), made.is_over) == (2_000, True)
+    assert (made.through(2_000), made.is_over) == (2_001, True)
 
 
 def test_a_stage_is_past_when_all_that_was_offered_has_ended_or_was_dropped() -> None:
