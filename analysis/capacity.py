@@ -22,7 +22,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from analysis.intervals import LEAST_FOR_T, Interval, mean_interval
-from analysis.pooled import Pooled, Shares, pooled
+from analysis.pooled import Pooled, Shares, is_gentle, pooled
 from analysis.stopping import confidence, half_width, is_narrow, sequential_interval
 from records.plan import Plan, SloPlan
 from swarm.capacity_pairs import goal_of
@@ -30,9 +30,9 @@ from swarm.search import Bounds, Goal, relevant_bounds
 from swarm.trials import Evidence, Trial, evidence_of
 
 SAME_RATE = 1e-9
-_LEAST_SHORT, _MOST_SHORT = 0.25, 1.5
+_LEAST_SHORT, _MORE_SHORT = 0.25, 0.5
 """A shortfall at the upper bound counts from so many widths on, for less may be the chance of the window's edges, and
-up to so many: above, the server fell, and gives less."""
+up to so many beyond the gap between the bounds: above, the server fell, and gives less."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,8 +134,25 @@ def _pooled(blocks: Sequence[BlockCapacity], plan: Plan) -> Pooled | None:
     """Return the crossing of all trials of a twin's blocks; None where the blocks' mean is to be taken."""
     if len(blocks) < LEAST_FOR_T:
         return None
+    return pooled(*_together(blocks, plan))
+
+
+def gentle_endpoints(blocks: Sequence[BlockCapacity], plan: Plan) -> frozenset[str]:
+    """Return the endpoints at which a twin's lateness grows gently with the rate, so that all trials count together."""
+    mine: dict[tuple[str, str], list[BlockCapacity]] = {}
+    for block in blocks:
+        mine.setdefault((block.twin, block.endpoint), []).append(block)
+    return frozenset(endpoint for (_, endpoint), own in mine.items() if _is_gentle(_counted(own), plan))
+
+
+def _is_gentle(blocks: Sequence[BlockCapacity], plan: Plan) -> bool:
+    return bool(blocks) and is_gentle(*_together(blocks, plan))
+
+
+def _together(blocks: Sequence[BlockCapacity], plan: Plan) -> tuple[list[Shares], float, float]:
+    """Return what all trials of a twin's blocks are looked at by: their shares, around which rate, and how narrowly."""
     mean = sum(math.log(b.value_rps or 1.0) for b in blocks) / len(blocks)
-    return pooled([b.shares for b in blocks], mean, math.log1p(plan.search.capacity_width))
+    return [b.shares for b in blocks], mean, math.log1p(plan.search.capacity_width)
 
 
 def capacity_ratio(blocks: Sequence[BlockCapacity], endpoint: str, plan: Plan) -> CapacityRatio | None:
@@ -181,18 +198,20 @@ def _block(trials: list[Trial], slo: SloPlan, goal: Goal) -> BlockCapacity:
     bounds = relevant_bounds(evidence.outcomes, goal)
     stage = trials[0].line.stage
     return BlockCapacity(
-        stage.twin, stage.endpoint, stage.pair, stage.block, conditional_throughput(evidence, bounds), bounds.at_least,
+        stage.twin, stage.endpoint, stage.pair, stage.block, conditional_throughput(evidence, bounds, goal.width_ratio),
+        bounds.at_least,
         bounds.reached, bounds, len(evidence.marked), tuple(trials),
         tuple((math.log(t.rate_rps), t.counts.late_ratio) for t in evidence.used if t.valid and t.counts.requests),
     )  # fmt: skip
 
 
-def conditional_throughput(evidence: Evidence, bounds: Bounds) -> float | None:
+def conditional_throughput(evidence: Evidence, bounds: Bounds, width_ratio: float) -> float | None:
     """Return what a block's trials say it gives, between its bounds; None without a lower bound.
 
-    A shortfall at the upper bound of a quarter of the width or more, up to one and a half, is a server at its limit:
-    what it answered there is what it gives, but for no less than what it answered at the lower one: a machine that was
-    slower in that moment. Else it is the middle of the bounds times the share answered at the lower.
+    A shortfall at the upper bound of a quarter of the width or more, and beyond the gap between the bounds by half of
+    the width at most, is a server at its limit: what it answered there is what it gives, but for no less than what it
+    answered at the lower one: a machine that was slower in that moment. Else it is the middle of the bounds times the
+    share answered at the lower. The width is `width_ratio`, or the gap where that is smaller.
 
     By hand: bounds of 1,000 and 1,010; of 2,020 arrivals at the upper 1,996 were answered: 1.19 % short, so 998. Were
     2,020 answered there, and of 2,000 at the lower 1,996: sqrt(1,000 × 1,010) = 1,004.99 times 99.8 %, 1,002.98.
@@ -204,7 +223,8 @@ def conditional_throughput(evidence: Evidence, bounds: Bounds) -> float | None:
     if upper is None:
         return lower * (1 - below)
     above, gap = _short_at(evidence, upper), upper / lower - 1
-    if max(below, _LEAST_SHORT * gap) < above <= below + _MOST_SHORT * gap:
+    width = min(gap, width_ratio)
+    if max(below, _LEAST_SHORT * width) < above <= below + gap + _MORE_SHORT * width:
         return max(upper * (1 - above), lower * (1 - below))
     return math.sqrt(lower * upper) * (1 - below)
 

@@ -42,6 +42,32 @@ def pooled(blocks: Sequence[Shares], around_log: float, width_log: float) -> Poo
         around_log: where to look first, the logarithm of a rate.
         width_log: how far apart the bounds of a block are.
     """
+    found = _near(blocks, around_log, width_log)
+    if found is None:
+        return None
+    at, near = found
+    x, share = ([point[axis] for block in near for point in block] for axis in (0, 1))
+    count = len(blocks)
+    group = [number for number, block in enumerate(near) for _ in block]
+    if len(set(group)) < count:
+        return None
+    without = crossings_without(x, share, group, at)
+    return Pooled(at.log_rps, tuple(count * at.log_rps - (count - 1) * float(other) for other in without))
+
+
+def is_gentle(blocks: Sequence[Shares], around_log: float, width_log: float) -> bool:
+    """Say whether lateness grows so gently with the rate that trials near the limit differ by chance alone.
+
+    Args:
+        blocks: late shares, one block or more; the others as for `pooled`.
+    """
+    return _near(blocks, around_log, width_log) is not None
+
+
+def _near(
+    blocks: Sequence[Shares], around_log: float, width_log: float
+) -> tuple[Crossing, list[list[tuple[float, float]]]] | None:
+    """Return the crossing and the points near it by block; None where the limit is sharp, or too few are near."""
     at: Crossing | None = None
     centre, reach = around_log, _NEAR
     before: list[list[tuple[float, float]]] | None = None
@@ -58,9 +84,4 @@ def pooled(blocks: Sequence[Shares], around_log: float, width_log: float) -> Poo
         centre, reach = at.log_rps, max(_NEAR, _NEAR_OF_SLOPE / at.slope)
     if at is None or not min(x) < at.log_rps < max(x) or at.slope * width_log >= _SHARP:
         return None
-    count = len(blocks)
-    group = [number for number, block in enumerate(near) for _ in block]
-    if len(set(group)) < count:
-        return None
-    without = crossings_without(x, share, group, at)
-    return Pooled(at.log_rps, tuple(count * at.log_rps - (count - 1) * float(other) for other in without))
+    return at, near

@@ -13,7 +13,7 @@ import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-from analysis.capacity import BlockCapacity, block_capacities, capacity_ratio
+from analysis.capacity import BlockCapacity, block_capacities, capacity_ratio, gentle_endpoints
 from analysis.figures import StageFigures
 from analysis.intervals import LEAST_FOR_T, Interval
 from analysis.same_load import best_rate
@@ -76,7 +76,8 @@ def standing_of(blocks: Sequence[BlockCapacity], costs: Sequence[LoadCost], plan
     percent = f"± {100 * plan.search.ratio_width:g} %"
     wide = [one for one in asked if not one.is_narrow]
     if wide:
-        return Standing(False, f"not within {percent}: {', '.join(_said(one) for one in wide)}")
+        said = f"not within {percent}: {', '.join(_said(one) for one in wide)}"
+        return Standing(False, said, gentle_endpoints(blocks, plan))
     if not asked:
         return Standing(bool(blocks), "no ratio is in sight")
     return Standing(True, f"every ratio asked for is within {percent}: {', '.join(_said(one) for one in asked)}")

@@ -10,13 +10,15 @@ Where probes were driven, the same load is set by the smaller of both rough limi
 first pair's curve has its stage too. It is measured for longer than a trial: a twin's cost per answer falls as its rate
 grows, so trials at other loads say nothing of it, and a lower load tells less in the same time.
 
-A block's trials come in ladders (`swarm.search`), a turn for each low and high load of one: the first ladder of a twin
-is wide, later ones are as wide as its blocks differed. The order within pairs is drawn by seed: of pairs 0 and 1 one
-begins with each twin, and so on, so that it is balanced wherever the pairs end.
+A twin's first block is searched by ladders (`swarm.search`), a turn for each low and high load of one, until its
+bounds are narrow. Later blocks are walks, a turn for each trial: they end at their first two bounds, for many pairs of
+them say more than few exact ones. Only where lateness grows so gently with the rate that all trials count together
+(`Standing.gentle`) they are ladders too: a walk's few trials lie too far from the limit there. The order within pairs
+is drawn by seed: of pairs 0 and 1 one begins with each twin, and so on, so that it is balanced wherever they end.
 
-Three pairs are what an interval takes. Where the time allows for three with a ladder a block, every block of them gets
-its share of what is left beyond that, and ends with the bounds that it has by then: six minutes for two endpoints are
-three rough pairs rather than one exact one. Later blocks go on until they are settled.
+Three pairs are what an interval takes. Where the time allows for three of the least that a block may be, every block of
+them gets its share of what is left beyond that, and ends with the bounds that it has by then: six minutes for two
+endpoints are three rough pairs rather than one exact one.
 
 The first block of a twin begins where its probe found the limit, or higher where its curve answered more: a probe of
 two seconds may meet a slow moment. All blocks behind it begin around the mean of those before (`swarm.starts`), each on
@@ -32,6 +34,7 @@ import random
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
+from typing import Final
 
 from records.plan import Plan
 from records.stage import Stage, StageLine
@@ -62,7 +65,9 @@ SAME_LOAD_OF_LEAST = 0.8
 LEAST_PAIRS = 3
 """So many are shared the time for, as an interval takes."""
 RESERVE = 1.04
-"""So much more than the usual time is kept for pairs to come: of 27 pauses between sweeps four took 3 s, not 2."""
+"""So much more than the usual time is kept for pairs to come: now and then a sweep begins a second later."""
+WALK_TRIALS: Final = 3
+"""A walk takes so many as a rule."""
 MOST_DRIVEN = 2
 """So many times `Goal.most_trials` are driven at most, those that gave no evidence included."""
 
@@ -71,10 +76,14 @@ Count = Callable[[StageLine], Counts]
 
 @dataclass(frozen=True, slots=True)
 class Standing:
-    """Whether enough is known, and in words what is, or what is not."""
+    """Whether enough is known, and in words what is, or what is not.
+
+    `gentle` are the endpoints at which a twin's lateness grows gently with the rate.
+    """
 
     is_enough: bool
     text: str
+    gentle: frozenset[str] = frozenset()
 
 
 Enough = Callable[[Sequence[Trial]], Standing]
@@ -82,9 +91,9 @@ Enough = Callable[[Sequence[Trial]], Standing]
 
 @dataclass(frozen=True, slots=True)
 class Keep:
-    """Seconds that a block leaves to those behind it: a ladder for each, and with `fair_s` their share beyond that.
+    """Seconds that a block leaves to those behind it: the least for each, and with `fair_s` their share beyond that.
 
-    A block that has not seen both sides of the limit yet is of no use and may take what is beyond the ladders.
+    A block that has not seen both sides of the limit yet is of no use and may take all that is beyond the least.
     """
 
     least_s: float = 0.0
@@ -119,6 +128,7 @@ class CapacityPairs:
     tell: Callable[[str, dict[str, float]], None]
     trials: list[Trial] = field(default_factory=list)
     _found: dict[tuple[str, str], list[Bounds]] = field(default_factory=dict)
+    _gentle: frozenset[str] = frozenset()
     _counts: dict[int, Counts] = field(default_factory=dict)
     _answered_rps: dict[tuple[str, str], float] = field(default_factory=dict)
 
@@ -132,6 +142,7 @@ class CapacityPairs:
                 yield from self._counted(in_turns([self._search(place, keep) for place in places]))
                 done += len(places)
             standing, driven = self.enough(tuple(self.trials)), f"{pair + 1} pair{'s' if pair else ''}"
+            self._gentle = standing.gentle
             if standing.is_enough:
                 self.tell(f"{driven}: {standing.text}", {"pairs": pair + 1})
                 return
@@ -163,15 +174,16 @@ class CapacityPairs:
                 yield tuple(Place(twin, endpoint, pair, block) for block, twin in blocks)
 
     def _usual_s(self, pair: int = 1) -> float:
-        """Return how long a pair takes in which one ladder is enough for every block: what is worth beginning."""
+        """Return how long a pair takes in which every block takes the least: what is worth beginning."""
         places = [Place(*each, pair, pair) for each in itertools.product(self.twins, self.endpoints)]
-        return sum(self._ladder_s(place) for place in places)
+        return sum(self._least_s(place) for place in places)
 
-    def _ladder_s(self, place: Place) -> float:
-        """Return how long a block takes in which one ladder is enough."""
-        return self._ahead_s(place) + self._turns_s(
-            ladder_turns([self._start(place).around_rps] * goal_of(self.plan).rungs)
-        )
+    def _least_s(self, place: Place) -> float:
+        """Return how long a block takes that is a walk, or in which one ladder is enough: so much until it is known."""
+        rate_rps = self._start(place).around_rps
+        ladder = ladder_turns([rate_rps] * goal_of(self.plan).rungs)
+        turns = ((rate_rps,),) * WALK_TRIALS if self._is_found and self._walks(place) else ladder
+        return self._ahead_s(place) + self._turns_s(turns)
 
     def _turns_s(self, turns: Sequence[Sequence[float]]) -> float:
         """Return how long trials take, of which each turn is a sweep."""
@@ -188,7 +200,7 @@ class CapacityPairs:
         return len(self._found) == len(self.twins) * len(self.endpoints)
 
     def _slack_s(self, pair: int, done: int) -> float:
-        """Return what is left of the time beyond one ladder for each block to come, to the end of the third pair.
+        """Return what is left of the time beyond the least for each block to come, to the end of the third pair.
 
         `done` blocks of the pair are over.
         """
@@ -200,7 +212,7 @@ class CapacityPairs:
         """Return what the blocks that take turns leave to those behind them, of the time left when they begin."""
         behind = (LEAST_PAIRS - places[0].pair) * len(self.twins) * len(self.endpoints) - done
         slack_s = max(0.0, self._slack_s(places[0].pair, done))
-        least_s = self.left_s() - sum(self._ladder_s(place) for place in places) - slack_s
+        least_s = self.left_s() - sum(self._least_s(place) for place in places) - slack_s
         return Keep(least_s, least_s + slack_s * (1 - len(places) / behind))
 
     def _limit(self, place: Place) -> float | None:
@@ -288,12 +300,15 @@ class CapacityPairs:
     def _begin(self, place: Place) -> Search:
         """Return a block's search, its grid drawn from the seed."""
         rng = random.Random(f"grid/{self.plan.search.seed}/{place.twin}/{place.endpoint}/{place.block}")  # noqa: S311
-        start = self._start(place)
-        return Search(goal_of(self.plan, start.coarse), rng.random(), start.around_rps)
+        return self._start(place).search(goal_of(self.plan), rng)
 
     def _start(self, place: Place) -> Start:
         found = self._found.get((place.twin, place.endpoint), ())
-        return start_of(found, self._rough_rps(place), goal_of(self.plan))
+        return start_of(found, self._rough_rps(place), goal_of(self.plan), walks=self._walks(place))
+
+    def _walks(self, place: Place) -> bool:
+        """Say whether a block is a walk, where both bounds are known before it."""
+        return place.pair > 0 and place.endpoint not in self._gentle
 
     def _rough_rps(self, place: Place) -> float:
         """Return the rate that a twin's first block begins around: what probe and curve found, or planned."""
@@ -324,9 +339,9 @@ def rest_s_of(plan: Plan) -> int:
     return max(0, REST_S + math.ceil(plan.engine.queue_limit_s - OVERHEAD_S))
 
 
-def goal_of(plan: Plan, coarse: int = 1) -> Goal:
-    """Return what the searches of a plan are to reach; `coarse` is how many steps apart the first trials are."""
-    return Goal(width_ratio=plan.search.capacity_width, coarse=coarse, most_excess=plan.search.most_excess)
+def goal_of(plan: Plan) -> Goal:
+    """Return what the searches of a plan are to reach."""
+    return Goal(width_ratio=plan.search.capacity_width, most_excess=plan.search.most_excess)
 
 
 def pair_order(twins: tuple[str, ...], pair: int, seed: int) -> tuple[str, ...]:

@@ -11,9 +11,14 @@ measurer that blocks, stops by the wall clock, knows no trial that is no evidenc
 | bounds | the split of the loads tried, low from high, with the least surplus below it: what the trials together say |
 | relevant bounds | the largest load below the split and the smallest above it |
 
-Trials come in *ladders*: a few loads that one sweep drives, so that what a sweep costs beside its trials is paid once.
+Trials come in *ladders*: a few loads that one or two sweeps drive, so that what a sweep costs beside its trials is paid
+once for some.
 The first ladder stands around the start; then it is continued beyond its end while there is no bound of one kind, the
 gap between the bounds is filled until they are one step apart, and bounds that hang on a single trial are tried again.
+A *walk* is a ladder of one load: a trial at a time, up from a good one and down from a bad one, until there is a bound
+of either kind. That is coarse, and quick: where a machine's moods decide more than the grid, many coarse blocks say
+more of a limit than few fine ones.
+
 `most_excess` is below 3: a bad trial that two good ones at higher loads speak against moves nothing, and at the edge,
 where fewer speak against it, it moves the bounds of a sharp limit by two steps at most.
 
@@ -34,6 +39,8 @@ from typing import Final
 _MOST_INVALID: Final = 2
 """So many trials of a load that were no evidence, and none that was: it and all above are out of reach."""
 _MOST_DOUBLINGS: Final = 3
+_BEYOND: Final = 2
+"""So many loads beyond a ladder's end are tried at once; a walk tries one."""
 _SUPPORT: Final = 2
 """So many trials stand behind either bound, at it or beyond it."""
 
@@ -43,8 +50,9 @@ class Goal:
     """What a search is to reach.
 
     width_ratio: how far apart, relatively, the bounds may be in the end. coarse: steps between the loads of the first
-    ladder, of `rungs` loads. most_excess: what a trial may count at most, at least 1 and below 3. most_trials: the
-    search ends there, narrow or not. lowest_rps, highest_rps: nothing outside is tried.
+    ladder, of `rungs` loads; one rung is a walk, which ends at its first two bounds. most_excess: what a trial may
+    count at most, at least 1 and below 3. most_trials: the search ends there, narrow or not. lowest_rps, highest_rps:
+    nothing outside is tried.
     """
 
     width_ratio: float = 0.01
@@ -178,12 +186,12 @@ class Search:
         if split.lower is None and split.upper is not None:
             bottom = self.step_of(split.upper.rate_rps)
             if bottom > lowest:
-                return bottom - 2 * gap, bottom - gap
+                return tuple(bottom - gap * (self._beyond - place) for place in range(self._beyond))
             return () if split.is_supported_above else (bottom,)
         if split.upper is None and split.lower is not None:
             top = self.step_of(split.lower.rate_rps)
             if top < highest:
-                return top + gap, top + 2 * gap
+                return tuple(top + gap * (1 + place) for place in range(self._beyond))
             return () if split.is_supported_below else (top,)
         if split.lower is None or split.upper is None:  # never: for the type checker
             return ()
@@ -192,6 +200,8 @@ class Search:
     def _between(self, split: _Split) -> tuple[int, ...]:
         """Fill the gap between two bounds, or try again those that hang on a single trial."""
         lower, upper = (self.step_of(load.rate_rps) if load else 0 for load in (split.lower, split.upper))
+        if self.goal.rungs == 1:
+            return ()
         if upper - lower > 1:
             rungs = min(self.goal.rungs - 1, upper - lower - 1)
             return tuple(lower + round((upper - lower) * place / (rungs + 1)) for place in range(1, rungs + 1))
@@ -216,6 +226,11 @@ class Search:
         if math.isfinite(self.goal.highest_rps):
             ends.append(math.floor(math.log(self.goal.highest_rps) / width - self.offset))
         return lowest, max(lowest, min(ends, default=10**9))
+
+    @property
+    def _beyond(self) -> int:
+        """How many loads beyond a ladder's end are tried at once."""
+        return min(self.goal.rungs, _BEYOND)
 
     def _gap(self, loads: Sequence[_Load]) -> int:
         """Return how many steps apart the loads beyond a ladder's end are: doubled with every ladder in vain."""

@@ -6,7 +6,7 @@ import math
 
 import pytest
 
-from analysis.capacity import block_capacities, capacity_of, capacity_ratio
+from analysis.capacity import BlockCapacity, block_capacities, capacity_of, capacity_ratio
 from benchmarks.truth.virtual import make_plan
 from records.stage import Stage, StageLine
 from swarm.trials import Counts, Trial
@@ -56,14 +56,24 @@ def test_a_block_that_the_time_cut_below_the_limit_counts_only_where_no_other_do
 
 
 def test_a_shortfall_at_the_upper_bound_takes_nothing_from_what_the_lower_one_answered() -> None:
-    # 2,100 arrivals at 1,050, of which 1,953 were answered, 7 %: 976.5 a second. At 1,000 all were.
+    # 2,100 arrivals at 1,050, of which 1,980 were answered, 5.7 %: 990 a second. At 1,000 all were.
+    assert between_1000_and_1050(answered=1980).value_rps == pytest.approx(1000)
+
+
+def test_a_shortfall_far_beyond_the_gap_is_of_a_server_that_fell() -> None:
+    # 1,953 of 2,100 are 7 % short, more than the 5 % between the bounds and half of the width, 1 %: nobody knows.
+    assert between_1000_and_1050(answered=1953).value_rps == pytest.approx(math.sqrt(1000 * 1050))
+
+
+def between_1000_and_1050(answered: int) -> BlockCapacity:
+    """Return a block with two good trials at 1,000 a second and two at 1,050, of whose 2,100 so many were answered."""
     every = []
-    for number, (rate, late, arrivals, got) in enumerate(((1000.0, 0, 2000, 2000), (1050.0, 200, 2100, 1953)) * 2):
+    for number, (rate, late, arrivals, got) in enumerate(((1000.0, 0, 2000, 2000), (1050.0, 200, 2100, answered)) * 2):
         stage = Stage(number, "trial", "trial", "baseline", "known", 0, 0, rate, 1, 2)
         line = StageLine(0, "", stage, "x", 1, 100 * number, None, 0, 0, valid=True)
         every.append(Trial(line, Counts(arrivals, late, 0, arrivals, got, None, 0)))
     (found,) = block_capacities(every, PLAN)
-    assert found.value_rps == pytest.approx(1000)
+    return found
 
 
 def test_a_search_cut_short_counts_once_it_saw_both_sides_of_the_limit() -> None:

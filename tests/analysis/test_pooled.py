@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from analysis.crossing import crossing
-from analysis.pooled import Shares, pooled
+from analysis.pooled import Shares, is_gentle, pooled
 from analysis.stopping import half_width
 
 WIDTH_LOG = math.log(1.02)
@@ -53,6 +53,12 @@ def test_where_blocks_begin_does_not_move_the_crossing() -> None:
 def test_a_sharp_limit_has_no_crossing() -> None:
     sharp: Shares = ((6.97, 0.0), (6.99, 0.0), (7.01, 0.4), (7.03, 0.7))
     assert pooled([sharp] * 3, 7.0, WIDTH_LOG) is None
+
+
+def test_one_block_tells_a_gentle_slope_from_a_sharp_limit() -> None:
+    rng = np.random.default_rng(6)
+    assert is_gentle([block(rng, 7.0, 15.0, 8)], 7.0, WIDTH_LOG)
+    assert not is_gentle([((6.97, 0.0), (6.99, 0.0), (7.01, 0.4), (7.03, 0.7))], 7.0, WIDTH_LOG)
 
 
 def test_too_few_trials_near_it_or_none_that_was_late_give_no_crossing() -> None:

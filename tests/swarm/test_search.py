@@ -94,6 +94,20 @@ def test_a_good_guess_needs_six_trials_at_two_percent() -> None:
     assert len(drive(search, 1000.0)) <= 6
 
 
+@pytest.mark.parametrize(("begin", "places"), [(502, (2, -1)), (496, (-4, -1, 2)), (511, (11, 8, 5, -1))])
+def test_a_walk_goes_from_good_to_bad_or_back_until_there_is_a_bound_of_either_kind(
+    begin: int, places: tuple[int, ...]
+) -> None:
+    # Steps of 1 % and three of them at a time, twice as many after three in vain; the limit is half a step above 500.
+    search = Search(Goal(width_ratio=0.01, coarse=3, rungs=1), 0.0, 1.01**begin)
+    done = drive(search, 1.01**500.5)
+    assert [search.step_of(one.rate_rps) - 500 for one in done] == list(places)
+    found = relevant_bounds(done, search.goal)
+    assert found.lower_rps is not None
+    assert found.upper_rps is not None
+    assert found.lower_rps < 1.01**500.5 < found.upper_rps
+
+
 @given(offset=st.floats(0, 0.999), seed=st.integers(0, 1000))
 def test_trials_that_say_anything_end_the_search(offset: float, seed: int) -> None:
     rng = np.random.default_rng(seed)

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import math
+import random
 
 import pytest
 
 from swarm.search import Bounds, Goal
-from swarm.starts import MOST_STEPS, start_of
+from swarm.starts import MOST_STEPS, WALK_BEGINS, Start, start_of
 
 GOAL = Goal(width_ratio=0.02, rungs=4)
 
@@ -47,3 +48,28 @@ def test_later_blocks_begin_around_the_mean_as_wide_as_those_before_them_differ(
     assert start.coarse == round(math.log(1.21) / math.sqrt(2) / math.log(1.02)) == 7
     assert start_of([bounds(1000.0, 1000.0)] * 3, 950.0, GOAL).coarse == 1
     assert start_of([bounds(1.0, 1.0), bounds(1000.0, 1000.0)], 950.0, GOAL).coarse == MOST_STEPS
+
+
+def test_walks_have_wider_steps_and_need_both_bounds_to_begin() -> None:
+    assert not start_of([bounds(1000.0, None)], 950.0, GOAL, walks=True).is_walk
+    assert start_of([bounds(900.0, 1600.0)], 950.0, GOAL, walks=True).coarse == 3
+    found = [bounds(1000.0, 1000.0), bounds(1210.0, 1210.0)]  # one and a half times 6.8 steps of 2 %
+    assert start_of(found, 950.0, GOAL, walks=True).coarse == round(
+        1.5 * math.log(1.21) / math.sqrt(2) / math.log(1.02)
+    )
+
+
+def test_a_walk_begins_anywhere_within_a_step_and_a_half_of_the_middle() -> None:
+    walk = Start(1000.0, 4, is_walk=True)
+    places = [
+        math.log(walk.search(GOAL, random.Random(seed)).start_rps / 1000) / (4 * math.log(1.02)) for seed in range(400)
+    ]
+    assert max(map(abs, places)) <= WALK_BEGINS
+    assert sum(places) / len(places) == pytest.approx(0, abs=4 * WALK_BEGINS / math.sqrt(3 * 400))
+    assert len([place for place in places if abs(place) > WALK_BEGINS / 2]) == pytest.approx(200, abs=40)
+
+
+def test_a_ladder_stands_around_the_middle() -> None:
+    search = Start(1000.0, 4).search(GOAL, random.Random(1))
+    assert (search.start_rps, search.goal.coarse, search.goal.rungs) == (1000.0, 4, 4)
+    assert Start(1000.0, 4, is_walk=True).search(GOAL, random.Random(1)).goal.rungs == 1
