@@ -82,7 +82,7 @@ def _interval(found: Throughput) -> str:
 
 def _blocks(found: EndpointSummary) -> str:
     at = found.at_capacity
-    return UNKNOWN if at is None else f"{at.blocks_settled} of {at.blocks_searched} settled"
+    return UNKNOWN if at is None else f"{at.blocks_searched}, {at.blocks_settled} of them to the end"
 
 
 def _figure(found: Figure | None) -> str:
