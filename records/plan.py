@@ -167,10 +167,10 @@ class SearchPlan(Section):
     mode: curve (`pairs` pairs of blocks through all stages) or capacity (the stages once, then the capacity under the
     SLO is searched in pair after pair, until the 95 % intervals of the capacity's and the CPU's ratio, as far as
     `verdict.ask` has them, are within `ratio_width` or the time is up). curve_fractions: a probed plan's stages in that
-    mode. capacity_width: how far apart, relatively, a block's bounds may be in the end. most_excess: what one trial
-    counts at most, as a multiple of the SLO's limit: an overload of any size is one bad trial. trial_s: the measured
-    part of a trial, longer where fewer than 1,000 requests would fit. same_load_s: the measured part of the stage at
-    the same load, where CPU is asked for.
+    mode. capacity_width: a step of the search, relatively, and how far apart a first block's bounds may be in the end.
+    most_excess: what one trial counts at most, as a multiple of the SLO's limit: an overload of any size is one bad
+    trial. trial_s: the measured part of a trial, longer where fewer than 1,000 requests would fit. same_load_s: the
+    measured part of the stage at the same load, where CPU is asked for.
     """
 
     mode: Literal["curve", "capacity"] = "curve"
