@@ -117,10 +117,10 @@ class StageSummary:
 
 @dataclass(frozen=True, slots=True)
 class AtCapacity:
-    """What a twin used in the trials within 3 % of its capacity; percent are of its allotment, over `trials` trials.
+    """What a twin used in the trials near its capacity: within 3 % of a block's, and at its bounds.
 
-    `blocks_searched` blocks were driven, `blocks_settled` of them came to narrow bounds; `unsteady` trials were not
-    steady.
+    Percent are of its allotment, over `trials` trials. `blocks_searched` blocks were driven, `blocks_settled` of them
+    to the end: bounds that are narrow and were tried again; `unsteady` trials were not steady.
     """
 
     trials: int

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final, Literal
 
-from analysis.capacity import BlockCapacity
+from analysis.capacity import SAME_RATE, BlockCapacity
 from analysis.curve import BlockPoint, block_point
 from analysis.run import RunData
 from records.plan import SloPlan
@@ -18,7 +18,7 @@ from swarm.trials import LATE_LIMIT_RATIO, SHORT_LIMIT_RATIO, Counts, Judged, ev
 
 Broken = Literal["late", "lost", "short"]
 NEAR_RATIO: Final = 0.03
-"""Trials so near a block's capacity, relatively, say what the twin used there."""
+"""Trials so near a block's capacity, relatively, say what the twin used there; its bounds do in any case."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,11 +67,19 @@ def _broken(counts: Counts, slo: SloPlan) -> tuple[Broken, ...]:
 
 
 def near_capacity(points: Sequence[TrialPoint], blocks: Sequence[BlockCapacity]) -> dict[int, list[BlockPoint]]:
-    """Return by pair the trials that stand as evidence within 3 % of their own block's capacity."""
-    values = {block.block: (block.pair, block.value_rps) for block in blocks if block.counts}
+    """Return by pair the trials near their own block's capacity: within 3 % of it, and at either of its bounds.
+
+    They must be evidence. Bounds of a rough block lie further apart, one below and one above.
+    """
+    counting = {block.block: block for block in blocks if block.counts}
     found: dict[int, list[BlockPoint]] = {}
     for one in points:
-        pair, value_rps = values.get(one.point.block, (0, None))
-        if one.used and value_rps and abs(one.point.at_rps / value_rps - 1) <= NEAR_RATIO:
-            found.setdefault(pair, []).append(one.point)
+        block = counting.get(one.point.block)
+        if block is not None and one.used and _is_near(one.point.at_rps, block):
+            found.setdefault(block.pair, []).append(one.point)
     return found
+
+
+def _is_near(rate_rps: float, block: BlockCapacity) -> bool:
+    near = [(block.value_rps, NEAR_RATIO), (block.bounds.lower_rps, SAME_RATE), (block.bounds.upper_rps, SAME_RATE)]
+    return any(at_rps and abs(rate_rps / at_rps - 1) <= ratio for at_rps, ratio in near)

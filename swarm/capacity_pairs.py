@@ -40,11 +40,11 @@ from records.plan import Plan
 from records.stage import Stage, StageLine
 from swarm.search import Bounds, Goal, Search, relevant_bounds
 from swarm.stages import (
-    OVERHEAD_S,
     REST_S,
     SAME_LOAD,
     Place,
     ladder_turns,
+    overhead_s,
     rest_stage,
     same_load_seconds,
     same_load_stage,
@@ -180,20 +180,24 @@ class CapacityPairs:
 
     def _least_s(self, place: Place) -> float:
         """Return how long a block takes that is a walk, or in which one ladder is enough: so much until it is known."""
-        rate_rps = self._start(place).around_rps
-        ladder = ladder_turns([rate_rps] * goal_of(self.plan).rungs)
-        turns = ((rate_rps,),) * WALK_TRIALS if self._is_found and self._walks(place) else ladder
+        start = self._start(place)
+        ladder = ladder_turns([start.around_rps] * goal_of(self.plan).rungs)
+        turns = ((start.around_rps,),) * WALK_TRIALS if self._is_found and start.is_walk else ladder
         return self._ahead_s(place) + self._turns_s(turns)
 
     def _turns_s(self, turns: Sequence[Sequence[float]]) -> float:
         """Return how long trials take, of which each turn is a sweep."""
         trials_s = sum(self.plan.stages.warmup_s + trial_seconds(self.plan, rate) for turn in turns for rate in turn)
-        return OVERHEAD_S * len(turns) + trials_s + (REST_S * max(0, len(turns[0]) - 1) if len(turns) == 1 else 0)
+        return (
+            overhead_s(self.plan) * len(turns)
+            + trials_s
+            + (REST_S * max(0, len(turns[0]) - 1) if len(turns) == 1 else 0)
+        )
 
     def _ahead_s(self, place: Place) -> float:
-        """Return how long the stages ahead of a block's first ladder take."""
+        """Return how long the stages ahead of a block's first trials take."""
         ahead_s = float(sum(stage.length_s for stage in self._stages(place)))
-        return ahead_s if place.pair or not ahead_s else OVERHEAD_S + ahead_s + rest_s_of(self.plan)
+        return ahead_s if place.pair or not ahead_s else overhead_s(self.plan) + ahead_s + rest_s_of(self.plan)
 
     @property
     def _is_found(self) -> bool:
@@ -219,7 +223,7 @@ class CapacityPairs:
         return self.limits_rps.get(place.endpoint)
 
     def _planned(self, place: Place) -> tuple[Stage, ...]:
-        """Return the stages ahead of a block's first ladder.
+        """Return the stages ahead of a block's first trials.
 
         A curve goes far beyond the limit: a rest ends it where what it left waiting outlasts the pause between sweeps.
         """
@@ -229,7 +233,7 @@ class CapacityPairs:
         return (*ahead, rest_stage(self.plan, place, next(self.ids), rest_s))
 
     def _stages(self, place: Place) -> tuple[Stage, ...]:
-        """Return the stages ahead of a block's first ladder, without ids."""
+        """Return the stages ahead of a block's first trials, without ids."""
         same_rps = self._same_rps(place)
         if not place.pair:
             return sweep_stages(self.plan, place, 0, self._limit(place), same_rps)
@@ -257,7 +261,7 @@ class CapacityPairs:
     def _search(self, place: Place, keep: Keep) -> Sweeps:
         """Drive a block's trials; the stages ahead share the first turn's sweep, a curve has its own.
 
-        Beyond its first ladder a block takes nothing of what it keeps for others, nor of what is not left, but for the
+        Beyond its first trials a block takes nothing of what it keeps for others, nor of what is not left, but for the
         first pair where nothing is kept. A stage at the same load that was invalid is driven once more: without it the
         pair would be lost to the comparison there.
         """
@@ -289,7 +293,7 @@ class CapacityPairs:
         self.trials += mine
         bounds = relevant_bounds(evidence.outcomes, search.goal)
         self._found.setdefault((place.twin, place.endpoint), []).append(bounds)
-        self.tell(*_ended(place, bounds, len(mine)))
+        self.tell(*_ended(place, bounds, len(mine), is_walk=search.goal.rungs == 1))
 
     def _repeated(self, lines: Sequence[StageLine]) -> tuple[Stage, ...]:
         """Return the stage at the same load, to be driven once more, where it was invalid."""
@@ -336,7 +340,7 @@ def rest_s_of(plan: Plan) -> int:
 
     What still waits then is as much as it answers in the time limit of the queue.
     """
-    return max(0, REST_S + math.ceil(plan.engine.queue_limit_s - OVERHEAD_S))
+    return max(0, REST_S + math.ceil(plan.engine.queue_limit_s - overhead_s(plan)))
 
 
 def goal_of(plan: Plan) -> Goal:
@@ -354,7 +358,7 @@ def _rate(stage: Stage) -> float:
     return stage.rate_rps or 0.0
 
 
-def _ended(place: Place, bounds: Bounds, driven: int) -> tuple[str, dict[str, float]]:
+def _ended(place: Place, bounds: Bounds, driven: int, *, is_walk: bool) -> tuple[str, dict[str, float]]:
     lower, upper = bounds.lower_rps, bounds.upper_rps
     figures = {"pair": float(place.pair), "block": float(place.block), "trials": float(driven)}
     if lower is not None:
@@ -369,5 +373,5 @@ def _ended(place: Place, bounds: Bounds, driven: int) -> tuple[str, dict[str, fl
         said = f"below {upper:.0f} requests a second"
     else:
         said = f"capacity between {lower:.0f} and {upper:.0f} requests a second"
-    state = "" if bounds.reached or upper is None else ", not confirmed"
+    state = "" if is_walk or bounds.reached or upper is None else ", not confirmed"
     return f"{place.twin} {place.endpoint}, pair {place.pair + 1}: {said} ({driven} trials{state})", figures

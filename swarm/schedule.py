@@ -26,7 +26,7 @@ from records.event import EventKind
 from records.plan import Plan
 from records.stage import Stage, StageLine
 from swarm.capacity_pairs import CapacityPairs, Count, Enough, Standing
-from swarm.stages import OVERHEAD_S, Place, probe_stage, sweep_stages
+from swarm.stages import Place, overhead_s, probe_stage, sweep_stages
 
 Sweep = tuple[Stage, ...]
 BEFORE_PAIRS = -1
@@ -186,7 +186,7 @@ def pair_seconds(plan: Plan, endpoints: tuple[str, ...], *, twins: int, limits_r
     total_s = 0.0
     for endpoint in endpoints:
         sweep = sweep_stages(plan, Place("", endpoint, 0, 0), 0, limits_rps.get(endpoint))
-        total_s += sum(stage.length_s for stage in sweep) + OVERHEAD_S
+        total_s += sum(stage.length_s for stage in sweep) + overhead_s(plan)
     return total_s * twins
 
 

@@ -222,7 +222,8 @@ class Search:
         lowest = math.ceil(math.log(self.goal.lowest_rps) / width - self.offset)
         best = max((load.rate_rps for load in loads if load.tried), default=0.0)
         out = [load.rate_rps for load in loads if load.invalid >= _MOST_INVALID and load.rate_rps > best]
-        ends = [self.step_of(rate_rps) - 1 for rate_rps in out]
+        beside = self.goal.coarse if self.goal.rungs == 1 else 1  # a walk goes on by its own steps
+        ends = [self.step_of(rate_rps) - beside for rate_rps in out]
         if math.isfinite(self.goal.highest_rps):
             ends.append(math.floor(math.log(self.goal.highest_rps) / width - self.offset))
         return lowest, max(lowest, min(ends, default=10**9))
@@ -233,7 +234,7 @@ class Search:
         return min(self.goal.rungs, _BEYOND)
 
     def _gap(self, loads: Sequence[_Load]) -> int:
-        """Return how many steps apart the loads beyond a ladder's end are: doubled with every ladder in vain."""
+        """Return how many steps apart the loads beyond a ladder's end are: doubled with every two trials in vain."""
         vain = sum(load.tried for load in loads) - self.goal.rungs
         return int(self.goal.coarse * 2 ** min(max(0, vain) // 2, _MOST_DOUBLINGS))
 

@@ -19,8 +19,6 @@ from records.stage import Stage
 from swarm.templates import MIX
 
 PROBE_WARMUP_S = 1
-OVERHEAD_S = 1.0
-"""A sweep beside its stages: its drain, the last reports, and until the next begins on a whole second."""
 LEAST_REQUESTS = 1_000
 """Of a trial: a p99 has ten requests beyond it then."""
 LONGEST_TRIAL_S = 10
@@ -92,6 +90,15 @@ def sweep_stages(
 def same_load_stage(plan: Plan, place: Place, rate_rps: float) -> Stage:
     """Return the stage at which both twins of a pair are compared, without an id."""
     return _stages(plan, place, 0, [_same_load_step(plan, rate_rps)])[0]
+
+
+def overhead_s(plan: Plan) -> float:
+    """Return what a sweep takes beside its stages: its drain, the last reports, and until the next begins.
+
+    It begins on a whole second: on the next one where one process sends by schedule, for that one knows when all is
+    told and needs no time to be reached; else a second later.
+    """
+    return 1.0 if plan.swarm.sender == "native-schedule" and plan.swarm.processes == 1 else 2.0
 
 
 def same_load_seconds(plan: Plan) -> int:

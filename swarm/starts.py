@@ -30,6 +30,7 @@ SECOND_STEPS: Final = 2
 MOST_STEPS: Final = 12
 """So many steps apart are the loads of a later block at most, however much the blocks differed."""
 WALK_SECOND_STEPS: Final = 3
+"""How many steps apart the loads of a twin's second block are where it is a walk."""
 WALK_OF_SPREAD: Final = 1.5
 """How far apart a walk's loads are, of what the blocks differ by."""
 WALK_BEGINS: Final = 1.5

@@ -14,7 +14,7 @@ from records.plan import Plan
 from records.second import Second
 from records.stage import Stage, StageLine
 from swarm.schedule import pair_seconds
-from swarm.stages import OVERHEAD_S, PROBE_WARMUP_S
+from swarm.stages import PROBE_WARMUP_S, overhead_s
 from twinload.talk import Talk
 
 
@@ -35,7 +35,7 @@ class Progress:
     def sweep(self, stages: tuple[Stage, ...]) -> None:
         """Announce a sweep."""
         first = stages[0]
-        self._bar.advance(self._task, OVERHEAD_S)
+        self._bar.advance(self._task, overhead_s(self._plan))
         label = self._plan.twins[first.twin].label or first.twin
         where = "probe" if first.kind == "probe" else f"pair {first.pair + 1}"
         self._bar.update(self._task, description=f"{where} · {label} · {first.endpoint}")
@@ -88,7 +88,7 @@ def _whole_s(plan: Plan) -> float:
         return plan.search.time_limit_s
     limits = dict.fromkeys(plan.sweeps, 1.0)
     pairs_s = plan.search.pairs * pair_seconds(plan, plan.sweeps, twins=len(plan.twins), limits_rps=limits)
-    probe_s = PROBE_WARMUP_S + plan.stages.probe_s + OVERHEAD_S if plan.stages.kind == "probe" else 0.0
+    probe_s = PROBE_WARMUP_S + plan.stages.probe_s + overhead_s(plan) if plan.stages.kind == "probe" else 0.0
     return min(pairs_s + probe_s * len(plan.sweeps) * len(plan.twins), plan.search.time_limit_s)
 
 

@@ -17,7 +17,7 @@ from records.plan import Plan
 from records.stage import Stage, StageLine
 from swarm.capacity_pairs import Standing
 from swarm.schedule import Answers, Scope, campaign
-from swarm.stages import OVERHEAD_S
+from swarm.stages import overhead_s
 from swarm.trials import Counts, Half, Trial
 
 CONNECTIONS = 64
@@ -82,7 +82,7 @@ class VirtualDriver:
                 return VirtualRun(tuple(self.blocks), self.now_s - begun_s, self.known, self.told[-1])
             self.counted.clear()  # as a campaign forgets the seconds of sweeps that are over
             lines = tuple(self.stage(stage) for stage in sweep)
-            self.now_s += OVERHEAD_S
+            self.now_s += overhead_s(self.plan)
 
     def _enough(self, trials: Sequence[Trial]) -> Standing:
         """Judge what there is; blocks that are over stay as they are."""

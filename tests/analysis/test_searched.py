@@ -127,8 +127,12 @@ def test_trials_near_the_capacity_say_what_the_twin_used_there(find_searched: Fi
     assert at.cpu_s_per_1k.value == pytest.approx(2.0)
     assert at.cpu_percent == pytest.approx(100 * 385 / 500, abs=6)
     near = near_capacity(findings.trials["go", "balance"], findings.blocks_of("go", "balance"))
-    values = {block.pair: block.value_rps or 0 for block in findings.blocks_of("go", "balance")}
-    assert all(abs(one.at_rps / values[pair] - 1) <= 0.03 for pair, points in near.items() for one in points)
+    blocks = {block.pair: block for block in findings.blocks_of("go", "balance")}
+    for pair, points in near.items():
+        value, bounds = blocks[pair].value_rps or 0, blocks[pair].bounds
+        beside = [one.at_rps for one in points if abs(one.at_rps / value - 1) > 0.03]
+        assert all(rate in (pytest.approx(bounds.lower_rps), pytest.approx(bounds.upper_rps)) for rate in beside)
+    assert near.keys() == {pair for pair, block in blocks.items() if block.counts}
 
 
 def test_trials_are_no_points_of_a_curve_and_are_drawn_beside_it(find_searched: FindSearched) -> None:

@@ -67,6 +67,21 @@ def test_what_is_not_in_sight_in_three_pairs_is_waited_for_no_longer() -> None:
     assert standing(trials((2.0, 2.0, 2.0), limited=False), (), CAPACITY) == Standing(True, "no ratio is in sight")
 
 
+def test_endpoints_where_lateness_grows_gently_with_the_rate_are_named() -> None:
+    # From 0.2 % late to 5 % over 16 % of the rate, a factor of 1.5 every 2 %: no limit, but a slope.
+    sharp, gentle = trials((2.0, 2.0)), list[Trial]()
+    for number, trial in enumerate(sharp):
+        stage = trial.line.stage
+        rate_rps = 1000 * (2 if stage.twin == "candidate" else 1) * (0.92 + 0.04 * (number % 5))
+        late = round(2000 * 0.01 * math.exp(20 * math.log(rate_rps / 1000 / (2 if stage.twin == "candidate" else 1))))
+        line = replace(trial.line, stage=replace(stage, rate_rps=rate_rps))
+        gentle.append(Trial(line, Counts(2000, late, 0, 2000, 2000, None, 0)))
+    assert standing(gentle, (), CAPACITY).gentle == {"known"}
+    assert standing(sharp, (), CAPACITY).gentle == frozenset()
+    one = [g if g.line.stage.twin == "baseline" else s for g, s in zip(gentle, sharp, strict=True)]
+    assert standing(one, (), CAPACITY).gentle == {"known"}, "one twin is enough: both search alike"
+
+
 def test_costs_are_compared_at_the_highest_rate_that_three_pairs_have() -> None:
     many, once = costs(400, 0.5, 0.5, 0.5), costs(800, 0.9)
     assert cost_logs([*many, *once], "known", BOTH) == pytest.approx([math.log(0.5)] * 3)

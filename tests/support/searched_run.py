@@ -26,7 +26,8 @@ from records.run_folder import RunWriter
 from records.second import Second, StatusCount
 from records.stage import Proof, Stage, StageLine
 from records.usage import HostUsage, UsageLine
-from swarm.schedule import OVERHEAD_S, Answers, Scope, campaign
+from swarm.schedule import Answers, Scope, campaign
+from swarm.stages import overhead_s
 from swarm.trials import Counts, TrialBook
 
 
@@ -102,7 +103,7 @@ class _Driver:
             except StopIteration:
                 break
             lines = tuple(self._stage(stage) for stage in sweep)
-            for _ in range(int(OVERHEAD_S)):
+            for _ in range(int(overhead_s(self.plan))):
                 self._idle_second(sweep[0].twin)
         self._event("finished", "the schedule is done")
 

@@ -22,7 +22,7 @@ from swarm.schedule import (
     pair_orders,
     pair_seconds,
 )
-from swarm.stages import OVERHEAD_S
+from swarm.stages import overhead_s
 
 LIMITS = {("one", "front"): 300, ("two", "front"): 600, ("one", "back"): 900, ("two", "back"): 450}
 
@@ -46,7 +46,7 @@ def drive(
     sweep = next(run, None)
     while sweep is not None:
         sweeps.append(sweep)
-        now_s[0] += (sum(stage.length_s for stage in sweep) + OVERHEAD_S) * slowness
+        now_s[0] += (sum(stage.length_s for stage in sweep) + overhead_s(plan)) * slowness
         lines = tuple(
             StageLine(0, "", s, "fasthttp", 20, 0, None, 0, limits.get((s.twin, s.endpoint), 0) * s.measure_s)
             for s in sweep
@@ -107,9 +107,9 @@ def test_the_seed_decides_who_begins() -> None:
 
 
 def test_a_pair_takes_its_stages_and_drains_of_both_twins() -> None:
-    # Two endpoints, each 2 stages of 1 + 2 s and one overhead of 1 s, for two twins: 2 x 2 x (6 + 1).
+    # Two endpoints, each 2 stages of 1 + 2 s and one overhead of 2 s, for two twins: 2 x 2 x (6 + 2).
     plan = make_plan(stages={"kind": "steps", "rates_rps": [1.0, 2.0]})
-    assert pair_seconds(plan, ("front", "back"), twins=2, limits_rps={}) == 28
+    assert pair_seconds(plan, ("front", "back"), twins=2, limits_rps={}) == 32
 
 
 @pytest.mark.parametrize(("left_s", "pairs"), [(1000.0, 5), (179.9, 4), (36.0, 1), (10.0, 1), (-5.0, 1)])
@@ -123,12 +123,12 @@ def test_pairs_that_do_not_fit_are_left_out_and_told() -> None:
     assert {sweep[0].pair for sweep in sweeps} == {0, 1}
     assert [note.kind for note in notes] == ["schedule-cut"]
     assert "2 of 5 pairs" in notes[0].text
-    assert notes[0].figures == {"pairs": 2, "wanted": 5, "pair_s": 28}
+    assert notes[0].figures == {"pairs": 2, "wanted": 5, "pair_s": 32}
 
 
 def test_a_run_that_is_slower_than_planned_ends_at_its_time_limit() -> None:
     plan = make_plan(stages={"kind": "steps", "rates_rps": [1.0, 2.0]}, search={"pairs": 4, "time_limit_s": 130.0})
-    sweeps, notes = drive(plan, slowness=2.0)
+    sweeps, notes = drive(plan, slowness=1.7)
     assert {sweep[0].pair for sweep in sweeps} == {0, 1}
     assert [note.kind for note in notes] == ["schedule-cut"]
 
