@@ -6,7 +6,7 @@ import threading
 from collections.abc import Iterator
 
 import pytest
-from gateway_rig import BINARY, Behaviour, Request, Service, reply
+from gateway_rig import BINARY, Behaviour, Gone, Request, Service, reply
 from gray_release import BASELINE, CANDIDATE, Silent
 
 
@@ -27,6 +27,13 @@ def baseline() -> Iterator[Service]:
 def candidate() -> Iterator[Service]:
     """A service that is compared."""
     with Service() as service:
+        yield service
+
+
+@pytest.fixture
+def gone() -> Iterator[Service]:
+    """A service that refuses connections."""
+    with Gone() as service:
         yield service
 
 

@@ -12,9 +12,10 @@ from gray_release import BASELINE, CANDIDATE, NEVER, failed, released
 pytestmark = pytest.mark.usefixtures("_named")
 
 
-def test_a_candidate_that_is_gone_is_answered_for_and_opens_the_breaker(tmp_path: Path, baseline: Service) -> None:
-    with Service() as gone:
-        tree = released(tmp_path, baseline, gone)
+def test_a_candidate_that_is_gone_is_answered_for_and_opens_the_breaker(
+    tmp_path: Path, baseline: Service, gone: Service
+) -> None:
+    tree = released(tmp_path, baseline, gone)
     tree["health"]["interval_s"] = 3_600.0
     with gateway(tmp_path, tree) as one:
         assert [one.get() for _ in range(9)] == [(200, BASELINE)] * 9

@@ -146,9 +146,8 @@ def test_a_write_is_never_sent_twice(
     assert baseline.asked() == []
 
 
-def test_a_write_that_was_refused_goes_to_the_baseline_once(tmp_path: Path, baseline: Service) -> None:
-    with Service() as gone:
-        tree = writes(tmp_path, baseline, gone, breaker=NEVER)
+def test_a_write_that_was_refused_goes_to_the_baseline_once(tmp_path: Path, baseline: Service, gone: Service) -> None:
+    tree = writes(tmp_path, baseline, gone, breaker=NEVER)
     tree["health"]["interval_s"] = 3_600.0
     with gateway(tmp_path, tree) as one:
         assert one.ask("POST", "/v1/users/u-1/recharges", b"money") == (200, BASELINE)

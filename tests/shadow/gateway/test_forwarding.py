@@ -99,9 +99,8 @@ def test_a_path_that_nobody_serves_is_told(tmp_path: Path, baseline: Service) ->
     assert (status, json.loads(text)["title"]) == (404, "Not Found")
 
 
-def test_a_service_that_is_gone_is_a_bad_gateway(tmp_path: Path) -> None:
-    with Service() as gone:
-        tree = configuration(tmp_path, gone)
+def test_a_service_that_is_gone_is_a_bad_gateway(tmp_path: Path, gone: Service) -> None:
+    tree = configuration(tmp_path, gone)
     with gateway(tmp_path, tree) as one:
         status, text = one.get()
         assert (status, json.loads(text)["status"]) == (502, 502)
@@ -124,9 +123,8 @@ def test_a_service_that_is_silent_is_a_gateway_timeout(tmp_path: Path, baseline:
         assert one.get()[0] == 504
 
 
-def test_an_instance_that_refuses_is_left_out_for_any_method(tmp_path: Path, baseline: Service) -> None:
-    with Service() as gone:
-        dead = instance("dead", gone, "balance", "recharge")
+def test_an_instance_that_refuses_is_left_out_for_any_method(tmp_path: Path, baseline: Service, gone: Service) -> None:
+    dead = instance("dead", gone, "balance", "recharge")
     tree = configuration(tmp_path, baseline, health={"interval_s": 3_600.0})
     tree["sides"]["baseline"] = side(dead, instance("live", baseline, "balance", "recharge"))
     with gateway(tmp_path, tree) as one:
