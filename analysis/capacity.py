@@ -199,8 +199,7 @@ def _block(trials: list[Trial], slo: SloPlan, goal: Goal) -> BlockCapacity:
     stage = trials[0].line.stage
     return BlockCapacity(
         stage.twin, stage.endpoint, stage.pair, stage.block, conditional_throughput(evidence, bounds, goal.width_ratio),
-        bounds.at_least,
-        bounds.reached, bounds, len(evidence.marked), tuple(trials),
+        bounds.at_least, bounds.reached, bounds, len(evidence.marked), tuple(trials),
         tuple((math.log(t.rate_rps), t.counts.late_ratio) for t in evidence.used if t.valid and t.counts.requests),
     )  # fmt: skip
 

@@ -188,11 +188,8 @@ class CapacityPairs:
     def _turns_s(self, turns: Sequence[Sequence[float]]) -> float:
         """Return how long trials take, of which each turn is a sweep."""
         trials_s = sum(self.plan.stages.warmup_s + trial_seconds(self.plan, rate) for turn in turns for rate in turn)
-        return (
-            overhead_s(self.plan) * len(turns)
-            + trials_s
-            + (REST_S * max(0, len(turns[0]) - 1) if len(turns) == 1 else 0)
-        )
+        rests_s = REST_S * max(0, len(turns[0]) - 1) if _rests(turns) else 0
+        return overhead_s(self.plan) * len(turns) + trials_s + rests_s
 
     def _ahead_s(self, place: Place) -> float:
         """Return how long the stages ahead of a block's first trials take."""
@@ -284,7 +281,7 @@ class CapacityPairs:
             if not turns or (bounded and takes_s > self.left_s() - (kept_s if mine else 0.0)):
                 break
             for turn in turns:
-                lines = yield (*ahead, *trial_stages(plan, place, self.ids, turn, rests=len(turns) == 1))
+                lines = yield (*ahead, *trial_stages(plan, place, self.ids, turn, rests=_rests(turns)))
                 ahead = self._repeated(lines) if again else ()
                 again = False
                 mine += [Trial(line, self._counts.pop(line.stage.id)) for line in lines if line.stage.kind == "trial"]
@@ -293,7 +290,7 @@ class CapacityPairs:
         self.trials += mine
         bounds = relevant_bounds(evidence.outcomes, search.goal)
         self._found.setdefault((place.twin, place.endpoint), []).append(bounds)
-        self.tell(*_ended(place, bounds, len(mine), is_walk=search.goal.rungs == 1))
+        self.tell(*_ended(place, bounds, len(mine), is_walk=search.goal.is_walk))
 
     def _repeated(self, lines: Sequence[StageLine]) -> tuple[Stage, ...]:
         """Return the stage at the same load, to be driven once more, where it was invalid."""
@@ -322,6 +319,11 @@ class CapacityPairs:
             return START_OF_LIMIT * own
         rates = [stage.rate_rps for stage in sweep_stages(self.plan, place, 0, None) if stage.rate_rps is not None]
         return max(rates, default=100.0)
+
+
+def _rests(turns: Sequence[Sequence[float]]) -> bool:
+    """Say whether a turn's trials have rests between them: of one turn alone all may be bad."""
+    return len(turns) == 1
 
 
 def _most_answered(lines: Sequence[StageLine]) -> float:

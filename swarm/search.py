@@ -12,12 +12,11 @@ measurer that blocks, stops by the wall clock, knows no trial that is no evidenc
 | relevant bounds | the largest load below the split and the smallest above it |
 
 Trials come in *ladders*: a few loads that one or two sweeps drive, so that what a sweep costs beside its trials is paid
-once for some.
-The first ladder stands around the start; then it is continued beyond its end while there is no bound of one kind, the
-gap between the bounds is filled until they are one step apart, and bounds that hang on a single trial are tried again.
-A *walk* is a ladder of one load: a trial at a time, up from a good one and down from a bad one, until there is a bound
-of either kind. That is coarse, and quick: where a machine's moods decide more than the grid, many coarse blocks say
-more of a limit than few fine ones.
+once for some. The first ladder stands around the start; then it is continued beyond its end while there is no bound of
+one kind, the gap between the bounds is filled until they are one step apart, and bounds that hang on a single trial are
+tried again. A *walk* is a ladder of one load: a trial at a time, up from a good one and down from a bad one, until
+there is a bound of either kind. That is coarse, and quick: where a machine's moods decide more than the grid, many
+coarse blocks say more of a limit than few fine ones.
 
 `most_excess` is below 3: a bad trial that two good ones at higher loads speak against moves nothing, and at the edge,
 where fewer speak against it, it moves the bounds of a sharp limit by two steps at most.
@@ -62,6 +61,11 @@ class Goal:
     most_trials: int = 20
     lowest_rps: float = 1.0
     highest_rps: float = math.inf
+
+    @property
+    def is_walk(self) -> bool:
+        """Whether one load is tried at a time."""
+        return self.rungs == 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -186,12 +190,12 @@ class Search:
         if split.lower is None and split.upper is not None:
             bottom = self.step_of(split.upper.rate_rps)
             if bottom > lowest:
-                return tuple(bottom - gap * (self._beyond - place) for place in range(self._beyond))
+                return tuple(range(bottom - gap * self._beyond, bottom, gap))
             return () if split.is_supported_above else (bottom,)
         if split.upper is None and split.lower is not None:
             top = self.step_of(split.lower.rate_rps)
             if top < highest:
-                return tuple(top + gap * (1 + place) for place in range(self._beyond))
+                return tuple(range(top + gap, top + gap * self._beyond + 1, gap))
             return () if split.is_supported_below else (top,)
         if split.lower is None or split.upper is None:  # never: for the type checker
             return ()
@@ -199,9 +203,9 @@ class Search:
 
     def _between(self, split: _Split) -> tuple[int, ...]:
         """Fill the gap between two bounds, or try again those that hang on a single trial."""
-        lower, upper = (self.step_of(load.rate_rps) if load else 0 for load in (split.lower, split.upper))
-        if self.goal.rungs == 1:
+        if self.goal.is_walk:
             return ()
+        lower, upper = (self.step_of(load.rate_rps) if load else 0 for load in (split.lower, split.upper))
         if upper - lower > 1:
             rungs = min(self.goal.rungs - 1, upper - lower - 1)
             return tuple(lower + round((upper - lower) * place / (rungs + 1)) for place in range(1, rungs + 1))
@@ -222,7 +226,7 @@ class Search:
         lowest = math.ceil(math.log(self.goal.lowest_rps) / width - self.offset)
         best = max((load.rate_rps for load in loads if load.tried), default=0.0)
         out = [load.rate_rps for load in loads if load.invalid >= _MOST_INVALID and load.rate_rps > best]
-        beside = self.goal.coarse if self.goal.rungs == 1 else 1  # a walk goes on by its own steps
+        beside = self.goal.coarse if self.goal.is_walk else 1  # a walk goes on by its own steps
         ends = [self.step_of(rate_rps) - beside for rate_rps in out]
         if math.isfinite(self.goal.highest_rps):
             ends.append(math.floor(math.log(self.goal.highest_rps) / width - self.offset))

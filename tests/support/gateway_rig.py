@@ -138,25 +138,6 @@ def read_request(stream: Any) -> Request | None:
     return Request(first, headers, body, head)
 
 
-def _held() -> socket.socket:
-    held = socket.socket()
-    held.bind(("127.0.0.1", 0))
-    return held
-
-
-@dataclass
-class Gone(Service):
-    """A service that is gone: connections are refused, and no other process takes its port meanwhile."""
-
-    _listener: socket.socket = field(default_factory=_held)
-
-    def __enter__(self) -> Gone:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._listener.close()
-
-
 def instance(name: str, service: Service, *routes: str) -> Tree:
     """Return an instance of a configuration."""
     return {"name": name, "address": service.address, "routes": list(routes)}

@@ -108,18 +108,13 @@ def test_a_walk_goes_from_good_to_bad_or_back_until_there_is_a_bound_of_either_k
     assert found.lower_rps < 1.01**500.5 < found.upper_rps
 
 
-@pytest.mark.parametrize(
-    ("begin", "places", "at_least"), [(509, (9, 9, 6, 6, 3, 3, 0, 0), True), (497, (-3, 0, 3, 3), True)]
-)
-def test_a_walk_beyond_the_generators_reach_comes_back_by_its_own_steps(
-    begin: int, places: tuple[int, ...], at_least: bool
-) -> None:
+@pytest.mark.parametrize(("begin", "places"), [(509, (9, 9, 6, 6, 3, 3, 0, 0)), (497, (-3, 0, 3, 3))])
+def test_a_walk_beyond_the_generators_reach_comes_back_by_its_own_steps(begin: int, places: tuple[int, ...]) -> None:
     search, done = Search(Goal(width_ratio=0.01, coarse=3, rungs=1), 0.0, 1.01**begin), list[Outcome]()
     while rates := search.next_rates(done):
         done += [Outcome(rate, None if rate > 1.01**500.5 else 0.0) for rate in rates]
-    assert [search.step_of(one.rate_rps) - 500 for one in done][: len(places)] == list(places)
-    assert len(done) <= len(places) + 1
-    assert relevant_bounds(done, search.goal).at_least is at_least
+    assert [search.step_of(one.rate_rps) - 500 for one in done] == list(places)
+    assert relevant_bounds(done, search.goal).at_least
 
 
 @given(offset=st.floats(0, 0.999), seed=st.integers(0, 1000))

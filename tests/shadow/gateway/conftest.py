@@ -2,12 +2,33 @@
 
 from __future__ import annotations
 
+import socket
 import threading
 from collections.abc import Iterator
+from dataclasses import dataclass, field
 
 import pytest
-from gateway_rig import BINARY, Behaviour, Gone, Request, Service, reply
+from gateway_rig import BINARY, Behaviour, Request, Service, reply
 from gray_release import BASELINE, CANDIDATE, Silent
+
+
+def _held() -> socket.socket:
+    held = socket.socket()
+    held.bind(("127.0.0.1", 0))
+    return held
+
+
+@dataclass
+class Gone(Service):
+    """A service that is gone: connections are refused, and no other process takes its port meanwhile."""
+
+    _listener: socket.socket = field(default_factory=_held)
+
+    def __enter__(self) -> Gone:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._listener.close()
 
 
 @pytest.fixture(scope="session", autouse=True)
