@@ -153,11 +153,12 @@ impl Lines {
         let bad = || AskError::Line(String::from_utf8_lossy(line).into_owned());
         let line = line.strip_suffix(b"\r\n").ok_or_else(bad)?;
         let colon = line.iter().position(|&byte| byte == b':').ok_or_else(bad)?;
-        let (name, value) = (&line[..colon], line[colon + 1..].trim_ascii());
+        let (name, value) = (&line[..colon], &line[colon + 1..]);
         let visible = |&byte: &u8| byte == b'\t' || !byte.is_ascii_control();
         if name.is_empty() || !name.iter().copied().all(is_token) || !value.iter().all(visible) {
             return Err(bad());
         }
+        let value = value.trim_ascii();
         match name.len() {
             4 if name.eq_ignore_ascii_case(b"host") && std::mem::replace(&mut self.host, true) => {
                 Err(AskError::Twice("host"))
@@ -222,7 +223,7 @@ mod tests {
         for target in ["", "x", "/a b", "/a\r\nX: y", "/ä", "/a\0"] {
             assert!(matches!(rendered("GET", target, b"", None), Err(AskError::Target(_))), "{target:?}");
         }
-        let lines: [&[u8]; 9] = [
+        let lines: [&[u8]; 12] = [
             b"\r\n",
             b"X\r\n",
             b": y\r\n",
@@ -230,6 +231,9 @@ mod tests {
             b"X: y",
             b"X: y\n",
             b"X: a\rb\r\n",
+            b"X: a\r\r\n",
+            b"X:\ra\r\n",
+            b"X: a\x0c\r\n",
             b"X: a\0\r\n",
             b"X: y\r\n\r\nGET",
         ];
