@@ -10,7 +10,7 @@ from typing import Final, Literal
 import numpy as np
 from scipy import stats
 
-IntervalKind = Literal["t95", "bootstrap95", "range"]
+IntervalKind = Literal["t95", "range"]
 LEAST_FOR_T: Final = 3  # below this a t interval says nothing worth drawing
 
 

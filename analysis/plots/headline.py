@@ -157,11 +157,13 @@ def _measured(row: Row) -> str:
     ratio = row.ratio
     if ratio is None:
         return f"no ratio can be formed  {row.behind}" if row.behind else "not measured"
-    pairs = "1 pair" if ratio.pairs == 1 else f"{ratio.pairs} pairs"
-    kind = {"t95": f"95 % interval, {pairs}", "range": f"range of {pairs}", None: "all blocks together"}.get(
-        ratio.interval, pairs
-    )
-    spread = kind if ratio.lo is None or ratio.hi is None else f"{ratio.lo:.2f} to {ratio.hi:.2f}, {kind}"
+    if ratio.interval is None or ratio.lo is None or ratio.hi is None:
+        spread = "all blocks together"
+    elif ratio.pairs == 1:
+        spread = "1 pair"
+    else:
+        kind = "range of" if ratio.interval == "range" else "95 % interval,"
+        spread = f"{ratio.lo:.2f} to {ratio.hi:.2f}, {kind} {ratio.pairs} pairs"
     return f"measured {ratio_text(ratio)} ({spread})" + (f"  {row.behind}" if row.behind else "")
 
 

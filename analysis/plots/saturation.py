@@ -78,9 +78,10 @@ def capacity_text(capacity: Capacity) -> str:
 
 
 def _spread(interval: Interval) -> str:
-    blocks = "1 block" if interval.count == 1 else f"{interval.count} blocks"
+    if interval.count == 1:
+        return f"{interval.value:,.0f} /s (1 block)"
     kind = "range of" if interval.kind == "range" else "95 % interval,"
-    return f"{interval.value:,.0f} /s ({interval.lo:,.0f} to {interval.hi:,.0f}, {kind} {blocks})"
+    return f"{interval.value:,.0f} /s ({interval.lo:,.0f} to {interval.hi:,.0f}, {kind} {interval.count} blocks)"
 
 
 def _highest(findings: Findings, endpoint: str) -> float:

@@ -200,6 +200,12 @@ def test_a_twin_that_was_never_saturated_gives_at_least(find_drawn: FindDrawn) -
     assert "measured ≥ 1.25× (1.25 to 1.25, range of 2 pairs)  800 → ≥ 1,000 /s" in headline
 
 
+def test_one_pair_has_no_range(find_drawn: FindDrawn) -> None:
+    findings = find_drawn(order=("go", "rust"), factors=(1.0, 1.0))
+    assert "Go saturates at 800 /s (1 block)" in words(plots.draw_picture("saturation.png", findings))
+    assert "measured 2.00× (1 pair)  800 → 1,600 /s" in words(plots.draw_picture("headline.png", findings))
+
+
 def test_a_pair_of_ones_own_is_not_measured_against_the_case(find_drawn: FindDrawn) -> None:
     text = words(plots.draw_picture("headline.png", find_drawn(**CASES["one endpoint"])))
     assert "no published figure" in text
