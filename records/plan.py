@@ -300,6 +300,13 @@ class Plan(Section):
         """How long after a stage's end its last request may end: one that waited to be sent, then for its answer."""
         return self.swarm.timeout_s + (0.0 if self.is_closed_loop else self.engine.queue_limit_s)
 
+    @property
+    def hook_commands(self) -> dict[str, list[Command]]:
+        """Commands before blocks by where they stand in the plan, everybody's first; no key without commands."""
+        given = {"hooks.before_block": self.hooks.before_block}
+        given |= {f"twins.{name}.before_block": twin.before_block for name, twin in self.twins.items()}
+        return {path: commands for path, commands in given.items() if commands}
+
     def entry(self, name: str) -> WorkloadEntry:
         """Return a workload entry; KeyError when there is none of that name."""
         for entry in self.workload:

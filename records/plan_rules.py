@@ -188,9 +188,7 @@ def _secrets(plan: Plan) -> Iterator[Fault]:
 
 
 def _hooks(plan: Plan) -> Iterator[Fault]:
-    given = {"hooks.before_block": plan.hooks.before_block}
-    given |= {f"twins.{name}.before_block": twin.before_block for name, twin in plan.twins.items()}
-    for path, commands in given.items():
+    for path, commands in plan.hook_commands.items():
         for number, command in enumerate(commands):
             for word in literal_secrets(command):
                 remedy = "a secret never stands in a plan: write ${NAME} and export NAME"

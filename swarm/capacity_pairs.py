@@ -166,7 +166,7 @@ class CapacityPairs:
         """Yield the blocks of a pair in the order driven; those of one tuple take turns."""
         order = pair_order(self.twins, pair, self.plan.search.seed)
         blocks = tuple(enumerate(order, start=pair * len(order)))
-        if has_hooks(self.plan):
+        if self.plan.hook_commands:
             for (block, twin), endpoint in itertools.product(blocks, self.endpoints):
                 yield (Place(twin, endpoint, pair, block),)
         else:
@@ -330,11 +330,6 @@ def _most_answered(lines: Sequence[StageLine]) -> float:
     """Return the most good answers a second that a valid stage of a curve had; 0 without one."""
     valid = [line for line in lines if line.stage.kind == "measure" and line.valid is not False]
     return max((line.good / line.stage.measure_s for line in valid), default=0.0)
-
-
-def has_hooks(plan: Plan) -> bool:
-    """Say whether commands put state back before a block."""
-    return bool(plan.hooks.before_block) or any(twin.before_block for twin in plan.twins.values())
 
 
 def rest_s_of(plan: Plan) -> int:

@@ -147,9 +147,7 @@ def hooks_of(plan: Plan, stage: Stage) -> tuple[Hook, ...]:
 
 def missing_parts(plan: Plan, root: Path, environ: Mapping[str, str] = os.environ) -> Iterator[Fault]:
     """Yield what the plan's commands lack on this machine: programs, variables."""
-    given = {"hooks.before_block": plan.hooks.before_block}
-    given |= {f"twins.{name}.before_block": twin.before_block for name, twin in plan.twins.items()}
-    for path, commands in given.items():
+    for path, commands in plan.hook_commands.items():
         for number, command in enumerate(commands):
             if _program(command[0], root) is None:
                 where = "beside the plan" if "/" in command[0] else "in PATH"
