@@ -23,8 +23,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
-from benchmarks.ports import free_ports
 from benchmarks.sending.target import ROOT
+from clusters.ports import free_ports
 from records.plan import Plan
 from records.plan_file import read_plan
 from records.run_folder import RunReader

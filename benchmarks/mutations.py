@@ -24,11 +24,11 @@ from pathlib import Path
 from typing import Final
 
 from benchmarks.gateway_figures import write_figures
-from benchmarks.ports import free_ports
 from benchmarks.writing import Writer, writing
 from clusters import start_clusters
 from clusters.command import split_address
 from clusters.contract.store import MISSING, is_installed
+from clusters.ports import free_ports
 from records.plan import Plan
 from records.plan_file import read_plan
 from records.plan_shadow import ShadowRule

@@ -25,13 +25,14 @@ from clusters.command import LOGS, MARK, Launch, launches
 from clusters.container_start import ContainerHost, StartedContainers
 from clusters.containers import ContainerExit
 from clusters.errors import CannotStart, ClusterError, FolderUnwritable, Held, UnknownTwin
+from clusters.ports import free_ports
 from clusters.preflight import faults_before_start, program_path
 from clusters.program import Files, files_of
 from clusters.ready import Say, Waiting, wait_ready
 from clusters.record import Entry, Lock, read_entries, write_entries
 from clusters.standing import clean_leftovers, is_alive, what_runs
 from clusters.store import NAME as STORE
-from clusters.store import faults_of_store, free_address, recorded_store, store_program, wait_store
+from clusters.store import faults_of_store, recorded_store, store_program, wait_store
 from records.instance import Instance
 from records.plan import Plan
 from records.plan_store import store_url
@@ -263,7 +264,7 @@ def _store_address(plan: Plan, running: Entry | None) -> str | None:
     """Return where the store of a start is or will be: that of the twins which stand already, or a free address."""
     if not plan.store.is_started:
         return None
-    return running.instance.address if running is not None else free_address()
+    return running.instance.address if running is not None else f"127.0.0.1:{free_ports(1)[0]}"
 
 
 def _checked(

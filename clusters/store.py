@@ -41,13 +41,6 @@ def faults_of_store(plan: Plan) -> tuple[StoreMissing, ...]:
     return (StoreMissing(f"store.start: {PROGRAM} is not found in PATH; {remedy}"),)
 
 
-def free_address() -> str:
-    """Return a loopback address whose port was free a moment ago."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return f"127.0.0.1:{probe.getsockname()[1]}"
-
-
 def store_program(plan: Plan, folder: Path, address: str, mark: str) -> tuple[Instance, Program]:
     """Return what the store is and what it runs; makes its folder."""
     path = shutil.which(PROGRAM) or PROGRAM

@@ -14,15 +14,15 @@ from locust.web import WebUI
 
 import functools
 import logging
-import socket
 import sys
 from collections.abc import Callable
 from typing import Any, ClassVar
 
+from clusters.ports import free_ports
 from swarm.cpu_warning import CpuWarning
 from swarm.final_csv import complete_files_at_exit
 from swarm.hand_driver import MakeWatch
-from swarm.options import LOOPBACK, add_options, bind_to_loopback, plan_source
+from swarm.options import add_options, bind_to_loopback, plan_source
 from swarm.preparation import FAULTS
 from swarm.recorder import recorder
 from swarm.runs import Swarm
@@ -76,7 +76,7 @@ def connect(
         record_with: makes the listener of the request event.
     """
     source = plan_source(sys.argv[1:])
-    own_port = functools.cache(_free_port)  # options are parsed more than once
+    own_port = functools.cache(lambda: free_ports(1)[0])  # options are parsed more than once
     complete_files_at_exit(events)
     CpuWarning(events)
     StatisticsReset(events, lambda: now.statistics if (now := swarm()) else None)
@@ -134,12 +134,6 @@ def _answer_faults(web_ui: WebUI, swarm: Swarm) -> None:
 
     if web_ui.app is not None:
         web_ui.app.before_request(before_start)
-
-
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind((LOOPBACK, 0))
-        return int(probe.getsockname()[1])
 
 
 def _no_spawn_warning(record: logging.LogRecord) -> bool:

@@ -16,7 +16,7 @@ from typing import Any, Final
 
 from benchmarks.faults.callers import Callers
 from benchmarks.faults.candidate import ROOT, Candidate, Fault, running_candidate, running_program
-from benchmarks.ports import free_ports
+from clusters.ports import free_ports
 from records.instance import Instance
 from records.plan import Plan
 from records.plan_file import check_plan

@@ -14,8 +14,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from benchmarks.ports import free_ports
 from benchmarks.sending.target import ROOT
+from clusters.ports import free_ports
 
 BINARY = ROOT / ".twinload" / "bin" / "gateway"
 PATH = "/v1/users/u1/balance"

@@ -16,6 +16,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from clusters.contract.wire import Address
+from clusters.ports import free_ports
 
 PROGRAM = "redis-server"
 MISSING = f"{PROGRAM} is not installed: apt-get install redis-server"
@@ -56,9 +57,7 @@ class Store:
         if program is None:
             raise StoreError(MISSING)
         if not self.port:
-            with socket.socket() as probe:
-                probe.bind(("127.0.0.1", 0))
-                self.port = probe.getsockname()[1]
+            (self.port,) = free_ports(1)
         with (self.folder / "redis.log").open("ab") as log:
             self._process = subprocess.Popen(
                 [

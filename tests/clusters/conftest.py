@@ -12,8 +12,8 @@ from typing import Any
 
 import psutil
 import pytest
-from ports import free_ports
 
+from clusters.ports import free_ports
 from records.plan import Plan
 from records.plan_file import check_plan
 
@@ -70,7 +70,7 @@ def _works_in(process: psutil.Process, folder: Path) -> bool:
 @pytest.fixture
 def ports() -> tuple[int, ...]:
     """Four ports that were free a moment ago."""
-    return tuple(free_ports(4))
+    return free_ports(4)
 
 
 def make_tree(ports: tuple[int, ...], mode: str = "good", **twin: Any) -> dict[str, Any]:

@@ -8,7 +8,8 @@ from pathlib import Path
 
 import pytest
 from live_pair import EXAMPLE, ROOT, TWINLOAD
-from ports import free_ports
+
+from clusters.ports import free_ports
 
 PAGE = ROOT / "docs" / "own-pair.md"
 

@@ -13,8 +13,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from ports import free_ports
 
+from clusters.ports import free_ports
 from monitor import Monitor, SourceUnavailable, open_sources, window
 from records.clock import NS, Clock
 from records.event import Event

@@ -16,11 +16,11 @@ from typing import Any
 import pytest
 from docker import DockerClient
 from docker.errors import ImageNotFound
-from ports import free_ports
 
 from clusters.compose import find_compose
 from clusters.engine import connect
 from clusters.errors import ClusterError
+from clusters.ports import free_ports
 from records.plan import Plan
 from records.plan_compose import image_of
 from records.plan_file import check_plan

@@ -5,8 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 
 from live_pair import ROOT, Pair
-from ports import free_ports
 
+from clusters.ports import free_ports
 from userpool import make_pool
 
 BINARIES = {"go": ROOT / ".twinload" / "bin" / "wallet-go", "rust": ROOT / ".twinload" / "bin" / "wallet-rust"}

@@ -13,9 +13,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
-from ports import free_ports
 from swarm_cases import Project, open_project
 
+from clusters.ports import free_ports
 from records.hdr import total
 
 pytestmark = pytest.mark.slow

@@ -7,9 +7,9 @@ import threading
 from collections.abc import Callable, Iterator
 
 import pytest
-from ports import free_ports
 from swarm_cases import Target
 
+from clusters.ports import free_ports
 from swarm.connection import Connection, RequestError
 from swarm.targets import Route
 

@@ -18,8 +18,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from ports import free_ports
 from swarm_cases import Project, open_project, start_target
+
+from clusters.ports import free_ports
 
 pytestmark = pytest.mark.slow
 pytest.importorskip("twinload_engine")

@@ -13,9 +13,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from ports import free_ports
 from swarm_cases import Project, open_project
 
+from clusters.ports import free_ports
 from records.hdr import total
 from records.second import Second
 from userpool import make_pool

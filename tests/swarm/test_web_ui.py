@@ -11,9 +11,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from ports import free_ports
 from swarm_cases import Project
 
+from clusters.ports import free_ports
 from records.errors import RunFolderError
 
 pytestmark = pytest.mark.slow

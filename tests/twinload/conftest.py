@@ -9,7 +9,8 @@ from pathlib import Path
 
 import pytest
 from live_pair import EXAMPLE, Pair
-from ports import free_ports
+
+from clusters.ports import free_ports
 
 
 @pytest.fixture

@@ -17,8 +17,8 @@ from typing import Any
 import psutil
 import pytest
 from live_pair import ROOT, Pair, wait_until
-from ports import free_ports
 
+from clusters.ports import free_ports
 from twinload.gateway import Admin
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(400)]

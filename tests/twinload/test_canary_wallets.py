@@ -13,8 +13,9 @@ from typing import Any
 import psutil
 import pytest
 from live_pair import ROOT, Pair, wait_until
-from ports import free_ports
 from wallet_pair import wallet_pair
+
+from clusters.ports import free_ports
 
 BIN = ROOT / ".twinload" / "bin"
 MISSING = [name for name in ("gateway", "wallet-go", "wallet-rust") if not os.access(BIN / name, os.X_OK)]

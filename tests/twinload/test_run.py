@@ -16,8 +16,8 @@ from typing import Any
 import psutil
 import pytest
 from live_pair import Pair, wait_until
-from ports import free_ports
 
+from clusters.ports import free_ports
 from records.run_folder import REPORT_FILES, RunReader
 from userpool import make_pool
 

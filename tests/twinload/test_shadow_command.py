@@ -15,8 +15,8 @@ from typing import Any
 import msgspec
 import pytest
 from live_pair import ROOT, Pair, wait_until
-from ports import free_ports
 
+from clusters.ports import free_ports
 from shadow.mutation.proxy import Fault
 
 pytestmark = pytest.mark.slow

@@ -9,7 +9,8 @@ from typing import Any
 
 import pytest
 from live_pair import ROOT, Pair
-from ports import free_ports
+
+from clusters.ports import free_ports
 
 GATEWAY = ROOT / ".twinload" / "bin" / "gateway"
 pytestmark = [

@@ -20,10 +20,10 @@ from typing import Any
 import msgspec
 import pytest
 from live_pair import ROOT, TWINLOAD, wait_until
-from ports import free_ports
 
 from clusters.contract.store import MISSING as MISSING_STORE
 from clusters.contract.store import is_installed, running_store
+from clusters.ports import free_ports
 from shadow.mutation.proxy import Fault
 from userpool import make_pool
 
