@@ -22,7 +22,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from analysis.intervals import LEAST_FOR_T, Interval, mean_interval
-from analysis.pooled import Block, Pooled, Shares, is_gentle, pooled
+from analysis.pooled import Pooled, Shares, is_gentle, pooled
 from analysis.stopping import confidence, half_width, is_narrow, sequential_interval
 from records.plan import Plan, SloPlan
 from swarm.capacity_pairs import goal_of
@@ -41,7 +41,7 @@ class BlockCapacity:
 
     `value_rps` is None where no trial gave evidence of a lower bound. `at_least`: nothing above the lower bound gave
     evidence. `settled` says that both bounds were tried enough and are narrow; `unsteady` counts trials that were not
-    steady. `shares` are of the trials that are evidence.
+    steady. `shares` are logarithm of the rate and late share of the trials that are evidence.
     """
 
     twin: str
@@ -54,7 +54,7 @@ class BlockCapacity:
     bounds: Bounds
     unsteady: int
     trials: tuple[Trial, ...]
-    shares: Block
+    shares: Shares
 
     @property
     def counts(self) -> bool:
@@ -149,7 +149,7 @@ def _is_gentle(blocks: Sequence[BlockCapacity], plan: Plan) -> bool:
     return bool(blocks) and is_gentle(*_together(blocks, plan))
 
 
-def _together(blocks: Sequence[BlockCapacity], plan: Plan) -> tuple[list[Block], float, float]:
+def _together(blocks: Sequence[BlockCapacity], plan: Plan) -> tuple[list[Shares], float, float]:
     """Return what all trials of a twin's blocks are looked at by: their shares, around which rate, and how narrowly."""
     mean = sum(math.log(b.value_rps or 1.0) for b in blocks) / len(blocks)
     return [b.shares for b in blocks], mean, math.log1p(plan.search.capacity_width)
@@ -200,13 +200,8 @@ def _block(trials: list[Trial], slo: SloPlan, goal: Goal) -> BlockCapacity:
     return BlockCapacity(
         stage.twin, stage.endpoint, stage.pair, stage.block, conditional_throughput(evidence, bounds, goal.width_ratio),
         bounds.at_least, bounds.reached, bounds, len(evidence.marked), tuple(trials),
-        tuple(_shares(trial) for trial in evidence.used if trial.valid and trial.counts.requests),
+        tuple((math.log(t.rate_rps), t.counts.late_ratio) for t in evidence.used if t.valid and t.counts.requests),
     )  # fmt: skip
-
-
-def _shares(trial: Trial) -> Shares:
-    counts = trial.counts
-    return Shares(math.log(trial.rate_rps), counts.late_ratio, 1 - counts.answered / counts.arrivals)
 
 
 def conditional_throughput(evidence: Evidence, bounds: Bounds, width_ratio: float) -> float | None:

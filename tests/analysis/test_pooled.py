@@ -8,30 +8,19 @@ import numpy as np
 import pytest
 
 from analysis.crossing import crossing
-from analysis.pooled import Block, Shares, is_gentle, pooled
+from analysis.pooled import Shares, is_gentle, pooled
 from analysis.stopping import half_width
 
 WIDTH_LOG = math.log(1.02)
 
 
-def block_of(*trials: tuple[float, float]) -> Block:
-    """Return trials of which all that were due were answered, from their log rates and late shares."""
-    return tuple(Shares(log_rps, late, 0.0) for log_rps, late in trials)
-
-
-SHARP = block_of((6.97, 0.0), (6.99, 0.0), (7.01, 0.4), (7.03, 0.7))
-
-
-def block(rng: np.random.Generator, at: float, slope: float, trials: int = 6, short: float = 0.0) -> Block:
-    """Return trials around a limit, late in clumps: a Poisson number of them, of sizes that differ.
-
-    All that were due were answered, but for `short` of a trial that is bad.
-    """
+def block(rng: np.random.Generator, at: float, slope: float, trials: int = 6) -> Shares:
+    """Return trials around a limit, late in clumps: a Poisson number of them, of sizes that differ."""
     x = at + rng.normal(0, 0.04, trials)
     expected = 0.01 * np.exp(slope * (x - at))
     clumps = rng.poisson(expected / 0.004)
     share = np.array([rng.exponential(0.004, count).sum() for count in clumps])
-    return tuple(Shares(at, late, short if late > 0.01 else 0.0) for at, late in zip(x, share, strict=True))
+    return tuple(zip(x.tolist(), share.tolist(), strict=True))
 
 
 def test_pseudo_values_are_n_times_all_less_the_rest_without_a_block() -> None:
@@ -39,8 +28,7 @@ def test_pseudo_values_are_n_times_all_less_the_rest_without_a_block() -> None:
     blocks = [block(rng, 7.0, 15.0, 12) for _ in range(3)]
     found = pooled(blocks, 7.0, WIDTH_LOG)
     assert found is not None
-    others = [*blocks[1], *blocks[2]]
-    rest = crossing([trial.log_rps for trial in others], [trial.late for trial in others])
+    rest = crossing(*zip(*(blocks[1] + blocks[2]), strict=True))
     assert found.pseudo[0] == pytest.approx(3 * found.log_rps - 2 * rest.log_rps, abs=2e-3)
 
 
@@ -63,29 +51,22 @@ def test_where_blocks_begin_does_not_move_the_crossing() -> None:
 
 
 def test_a_sharp_limit_has_no_crossing() -> None:
-    assert pooled([SHARP] * 3, 7.0, WIDTH_LOG) is None
-
-
-def test_a_server_that_fell_behind_was_at_its_limit_however_gently_lateness_grows() -> None:
-    rng = np.random.default_rng(7)
-    blocks = [block(rng, 7.0, 15.0, short=0.004) for _ in range(6)]  # a quarter of the width is 0.5 %
-    assert pooled(blocks, 7.0, WIDTH_LOG) is not None
-    behind = [[trial._replace(short=0.006) if trial.short else trial for trial in one] for one in blocks]
-    assert pooled(behind, 7.0, WIDTH_LOG) is None
+    sharp: Shares = ((6.97, 0.0), (6.99, 0.0), (7.01, 0.4), (7.03, 0.7))
+    assert pooled([sharp] * 3, 7.0, WIDTH_LOG) is None
 
 
 def test_one_block_tells_a_gentle_slope_from_a_sharp_limit() -> None:
     rng = np.random.default_rng(6)
     assert is_gentle([block(rng, 7.0, 15.0, 8)], 7.0, WIDTH_LOG)
-    assert not is_gentle([SHARP], 7.0, WIDTH_LOG)
+    assert not is_gentle([((6.97, 0.0), (6.99, 0.0), (7.01, 0.4), (7.03, 0.7))], 7.0, WIDTH_LOG)
 
 
 def test_too_few_trials_near_it_or_none_that_was_late_give_no_crossing() -> None:
-    assert pooled([block_of((7.0, 0.02))] * 3, 7.0, WIDTH_LOG) is None
-    assert pooled([block_of((6.9, 0.0), (7.0, 0.0), (7.1, 0.0))] * 3, 7.0, WIDTH_LOG) is None
+    assert pooled([((7.0, 0.02),)] * 3, 7.0, WIDTH_LOG) is None
+    assert pooled([((6.9, 0.0), (7.0, 0.0), (7.1, 0.0))] * 3, 7.0, WIDTH_LOG) is None
 
 
 def test_a_block_with_no_trial_near_the_crossing_gives_none() -> None:
     rng = np.random.default_rng(4)
-    far = block_of((9.0, 0.2), (9.1, 0.2))
+    far: Shares = ((9.0, 0.2), (9.1, 0.2))
     assert pooled([block(rng, 7.0, 15.0), block(rng, 7.0, 15.0), far], 7.0, WIDTH_LOG) is None
