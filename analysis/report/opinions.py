@@ -76,6 +76,8 @@ def _bounded(found: Throughput) -> str:
 
 
 def _interval(found: Throughput) -> str:
+    if found.blocks == 1:
+        return UNKNOWN
     kind = "minimum and maximum" if found.interval == "range" else "95 %"
     return f"{found.lo:,.0f} to {found.hi:,.0f} ({kind})"
 

@@ -184,7 +184,10 @@ def _note(row: Row) -> str:
 
 
 def _spread(ratio: Ratio | None) -> str:
-    return UNKNOWN if ratio is None or ratio.lo is None or ratio.hi is None else f"{ratio.lo:.2f} to {ratio.hi:.2f}"
+    """Return a ratio's interval or range; one pair alone has neither."""
+    if ratio is None or ratio.lo is None or ratio.hi is None or ratio.pairs == 1:
+        return UNKNOWN
+    return f"{ratio.lo:.2f} to {ratio.hi:.2f}"
 
 
 def _sum(values: dict[str, float | None]) -> float | None:

@@ -47,6 +47,15 @@ def test_pictures_are_written_as_png(write_drawn: WriteDrawn, case: str) -> None
 
 
 @pytest.mark.usefixtures("blank_pictures")
+def test_a_ratio_of_one_pair_has_no_spread(write_drawn: WriteDrawn) -> None:
+    run = write_drawn(order=("go", "rust"), factors=(1.0, 1.0))
+    write_report(run)
+    lines = (run / "report" / "summary.md").read_text().splitlines()
+    (line,) = (line for line in lines if line.startswith("| A · balance: maximum throughput"))
+    assert line.split(" | ")[1:5] == ["**2.00×**", "–", "1", "800 → 1,600 /s"]
+
+
+@pytest.mark.usefixtures("blank_pictures")
 @pytest.mark.parametrize("case", CASES)
 def test_every_run_gets_all_eleven_files(write_drawn: WriteDrawn, case: str) -> None:
     run = write_drawn(**CASES[case])
