@@ -8,7 +8,9 @@ queue of 20 ms takes two seconds to grow, and until then the trial is a good one
 
 The unit of replication is the pair: n pairs give n log-ratios and a t interval with n − 1 degrees of freedom, widened
 for the search's stop by `analysis.stopping`; under 3 pairs minimum and maximum alone. Where lateness grows gently with
-the rate, capacities are the crossings of all trials together and the ratio is their quotient (`analysis.pooled`).
+the rate, capacities are the crossings of all trials together and the ratio is their quotient (`analysis.pooled`). But a
+machine that swings makes lateness look so, too, and its slow moments move crossings that know nothing of pairs: a
+quotient that is proven to spread more than the pairs' own ratios is left for those.
 
 Beside that spread an interval holds what counting whole requests leaves open, one request of the smallest trial: it is
 alike in every block, so that a spread over blocks does not show it.
@@ -22,7 +24,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from analysis.intervals import LEAST_FOR_T, Interval, mean_interval
-from analysis.pooled import Pooled, Shares, is_gentle, pooled
+from analysis.pooled import Pooled, Shares, is_gentle, is_wider, pooled
 from analysis.stopping import confidence, half_width, is_narrow, sequential_interval
 from records.plan import Plan, SloPlan
 from swarm.capacity_pairs import goal_of
@@ -174,6 +176,8 @@ def capacity_ratio(blocks: Sequence[BlockCapacity], endpoint: str, plan: Plan) -
     mine, other = ([side[pair] for pair in common] for side in sides)
     logs = [math.log((c.value_rps or 0.0) / (b.value_rps or 1.0)) for b, c in zip(mine, other, strict=True)]
     crossed = None if open_base or open_cand else _crossed(mine, other, plan)
+    if crossed is not None and is_wider(crossed[1], logs, math.log1p(plan.search.capacity_width)):
+        crossed = None
     value, spread = crossed or (None, logs)
     bound: Literal["at_least", "at_most"] | None = "at_most" if open_base else "at_least" if open_cand else None
     width_log = math.log1p(plan.search.ratio_width)

@@ -13,6 +13,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from statistics import variance
+
+from scipy import special
 
 from analysis.crossing import Crossing, crossing, crossings_without
 from swarm.trials import LATE_LIMIT_RATIO
@@ -24,6 +27,8 @@ _NEAR = 0.15  # in the logarithm of the rate: further away the late share is no 
 _NEAR_OF_SLOPE = 2.0  # … or, where lateness grows slower, than the rates over which it grows by e squared
 _SHARP = 2.0  # lateness that grows by more than e to this over a block's width has a limit, no slope
 _GENTLE = 0.35  # where the bad trials near the limit have larger late shares, it is sharp
+_PROVEN = 0.999
+"""Proven is what chance does in one of 1,000 looks: at 1 % a queue's ratio was covered one point less often."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,6 +67,24 @@ def is_gentle(blocks: Sequence[Shares], around_log: float, width_log: float) -> 
         blocks: late shares, one block or more; the others as for `pooled`.
     """
     return _near(blocks, around_log, width_log) is not None
+
+
+def is_wider(pseudo: Sequence[float], pairs: Sequence[float], width_log: float) -> bool:
+    """Say whether pseudo-values of a ratio are proven to spread more than the ratios of the pairs' own blocks, by F.
+
+    Those are taken to spread no less than quotients of values drawn from a block's width: that pairs agree more is
+    chance.
+
+    Args:
+        pseudo: differences of the twins' pseudo-values, at least two.
+        pairs: as many logarithms of ratios.
+        width_log: how far apart the bounds of a block are.
+
+    By hand: F(2, 2) at 0.1 % is 999, so of three pairs the standard deviation must be 31.6 times as large.
+    """
+    freedom = len(pseudo) - 1
+    least = 2 * width_log**2 / 12
+    return variance(pseudo) > max(variance(pairs), least) * float(special.fdtri(freedom, freedom, _PROVEN))
 
 
 def _near(

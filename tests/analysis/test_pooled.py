@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from analysis.crossing import crossing
-from analysis.pooled import Shares, is_gentle, pooled
+from analysis.pooled import Shares, is_gentle, is_wider, pooled
 from analysis.stopping import half_width
 
 WIDTH_LOG = math.log(1.02)
@@ -70,3 +70,15 @@ def test_a_block_with_no_trial_near_the_crossing_gives_none() -> None:
     rng = np.random.default_rng(4)
     far: Shares = ((9.0, 0.2), (9.1, 0.2))
     assert pooled([block(rng, 7.0, 15.0), block(rng, 7.0, 15.0), far], 7.0, WIDTH_LOG) is None
+
+
+def test_a_ratio_is_wider_where_f_of_both_variances_says_so() -> None:
+    pseudo = [0.0, 0.1, 0.2]  # a standard deviation of 0.1; F(2, 2) at 0.1 % is 999, the square of 31.607
+    assert is_wider(pseudo, [0.3, 0.3, 0.3 + 0.0031 * math.sqrt(3)], 1e-6)
+    assert not is_wider(pseudo, [0.3, 0.3, 0.3 + 0.0032 * math.sqrt(3)], 1e-6)
+
+
+def test_pairs_that_agree_by_chance_make_no_ratio_wider() -> None:
+    pseudo, width = [0.4, 0.5, 0.6], math.sqrt(0.01 / 999 * 6)  # a variance of 0.01 is 999 times that of the least
+    assert is_wider(pseudo, [0.3, 0.3, 0.3], 0.99 * width)
+    assert not is_wider(pseudo, [0.3, 0.3, 0.3], 1.01 * width)
