@@ -129,11 +129,17 @@ def test_a_shortfall_that_may_be_chance_or_is_a_fall_counts_for_nothing(answered
     assert at_upper(answered) == pytest.approx(math.sqrt(1000 * 1020) * 1996 / 2000)
 
 
-def gentle(twin: str, pair: int, limit: float) -> list[Trial]:
-    """Return a block whose late shares grow by e in 5 %, and are 1 % at `limit` but for a part that differs by pair."""
+def gentle(
+    twin: str, pair: int, limit: float, *, parts: tuple[float, ...] = (0.8, 1.0, 1.3), worse: float = 1.0
+) -> list[Trial]:
+    """Return a block whose late shares grow by e in 5 %, and are 1 % at `limit` but for a part that differs by pair.
+
+    Shares above the limit are so many times `worse`.
+    """
     out = []
     for number, place in enumerate((-0.06, -0.02, 0.02, 0.06)):
-        rate, share = limit * math.exp(place), 0.01 * math.exp(20 * place) * (0.8, 1.0, 1.3)[pair]
+        rate, share = limit * math.exp(place), 0.01 * math.exp(20 * place) * parts[pair % len(parts)]
+        share *= worse if place > 0 else 1
         stage = Stage(number, "trial", "trial", twin, "known", pair, 2 * pair + (twin == "candidate"), rate, 1, 2)
         line = StageLine(0, "", stage, "x", 1, 100 * number, None, 0, 0, valid=True)
         out.append(Trial(line, Counts(100_000, round(100_000 * share), 0, 100_000, 100_000, None, 0)))
@@ -154,3 +160,20 @@ def test_where_lateness_grows_gently_capacity_and_ratio_are_the_crossings() -> N
     assert ratio.interval.value == pytest.approx(1.5, rel=1e-4)
     assert ratio.interval.hi / ratio.interval.value < 1.001  # what is alike in both twins of a pair cancels
     assert base.interval.hi / base.interval.value > 1.02
+
+
+def test_a_ratio_is_the_pairs_own_where_the_crossings_are_proven_to_spread_more() -> None:
+    every = []
+    for pair in range(10):
+        worse = 8.0 if pair % 5 == 0 else 1.0
+        every += gentle("baseline", pair, 1000, parts=(1.0,), worse=worse) + gentle(
+            "candidate", pair, 1500, parts=(1.0,)
+        )
+    ratio = capacity_ratio(block_capacities(every, PLAN), "known", PLAN)
+    assert ratio is not None
+    assert ratio.interval.value == pytest.approx(1.5, rel=1e-9), "all bounds lie alike, 4 % around 1,000 and 1,500"
+    assert ratio.interval.hi / ratio.interval.value < 1.001
+    few = [t for t in every if t.line.stage.pair in (0, 1, 2)]
+    unproven = capacity_ratio(block_capacities(few, PLAN), "known", PLAN)
+    assert unproven is not None
+    assert unproven.interval.value > 1.51, "the crossing of the slow moments counts until then"
