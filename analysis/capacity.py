@@ -154,7 +154,11 @@ def _is_gentle(blocks: Sequence[BlockCapacity], plan: Plan) -> bool:
 def _together(blocks: Sequence[BlockCapacity], plan: Plan) -> tuple[list[Shares], float, float]:
     """Return what all trials of a twin's blocks are looked at by: their shares, around which rate, and how narrowly."""
     mean = sum(math.log(b.value_rps or 1.0) for b in blocks) / len(blocks)
-    return [b.shares for b in blocks], mean, math.log1p(plan.search.capacity_width)
+    return [b.shares for b in blocks], mean, _width_log(plan)
+
+
+def _width_log(plan: Plan) -> float:
+    return math.log1p(plan.search.capacity_width)
 
 
 def capacity_ratio(blocks: Sequence[BlockCapacity], endpoint: str, plan: Plan) -> CapacityRatio | None:
@@ -175,9 +179,7 @@ def capacity_ratio(blocks: Sequence[BlockCapacity], endpoint: str, plan: Plan) -
         return None
     mine, other = ([side[pair] for pair in common] for side in sides)
     logs = [math.log((c.value_rps or 0.0) / (b.value_rps or 1.0)) for b, c in zip(mine, other, strict=True)]
-    crossed = None if open_base or open_cand else _crossed(mine, other, plan)
-    if crossed is not None and is_wider(crossed[1], logs, math.log1p(plan.search.capacity_width)):
-        crossed = None
+    crossed = None if open_base or open_cand else _crossed(mine, other, logs, plan)
     value, spread = crossed or (None, logs)
     bound: Literal["at_least", "at_most"] | None = "at_most" if open_base else "at_least" if open_cand else None
     width_log = math.log1p(plan.search.ratio_width)
@@ -188,13 +190,19 @@ def capacity_ratio(blocks: Sequence[BlockCapacity], endpoint: str, plan: Plan) -
 
 
 def _crossed(
-    base: Sequence[BlockCapacity], cand: Sequence[BlockCapacity], plan: Plan
+    base: Sequence[BlockCapacity], cand: Sequence[BlockCapacity], logs: Sequence[float], plan: Plan
 ) -> tuple[float, Sequence[float]] | None:
-    """Return the logarithm of the quotient of the twins' crossings, and a pseudo-value a pair; None without both."""
+    """Return the logarithm of the quotient of the twins' crossings, and a pseudo-value a pair.
+
+    None without both, or where they are proven to spread more than `logs`, the ratios of the pairs' own blocks.
+    """
     below, above = _pooled(base, plan), _pooled(cand, plan)
     if below is None or above is None:
         return None
-    return above.log_rps - below.log_rps, [c - b for b, c in zip(below.pseudo, above.pseudo, strict=True)]
+    pseudo = [c - b for b, c in zip(below.pseudo, above.pseudo, strict=True)]
+    if is_wider(pseudo, logs, _width_log(plan)):
+        return None
+    return above.log_rps - below.log_rps, pseudo
 
 
 def _block(trials: list[Trial], slo: SloPlan, goal: Goal) -> BlockCapacity:

@@ -34,6 +34,13 @@ class Ratio:
     note: str
     bound: Bound | None = None
 
+    @property
+    def ends(self) -> tuple[float, float] | None:
+        """The interval or range for people; None without one, and of one pair, which has no range."""
+        if self.lo is None or self.hi is None or self.pairs == 1:
+            return None
+        return self.lo, self.hi
+
 
 @dataclass(frozen=True, slots=True)
 class Ratios:

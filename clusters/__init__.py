@@ -2,8 +2,8 @@
 
 command (what to run) -> preflight (can it?) -> child (one process) -> ready (does it answer?) -> start (all of it, as
 a context manager); store (the redis-server that instances share, where a run starts one); record (what runs, on disk),
-standing (what `twinload up` left running) and current (is that what the plan would start now?). Containers:
-compose_file (what to run, as compose reads it) -> engine (can it?)
+standing (what `twinload up` left running) and current (is that what the plan would start now?); ports (which are free).
+Containers: compose_file (what to run, as compose reads it) -> engine (can it?)
 -> compose (build, up) -> containers (found by label, watched, removed) with guardian (removes them when their owner is
 killed). `contract/` says what the reference pair answers, `go/` and `rust/` are its twins.
 

@@ -157,13 +157,11 @@ def _measured(row: Row) -> str:
     ratio = row.ratio
     if ratio is None:
         return f"no ratio can be formed  {row.behind}" if row.behind else "not measured"
-    if ratio.interval is None or ratio.lo is None or ratio.hi is None:
-        spread = "all blocks together"
-    elif ratio.pairs == 1:
-        spread = "1 pair"
+    if ratio.ends is None:
+        spread = "1 pair" if ratio.pairs == 1 else "all blocks together"
     else:
         kind = "range of" if ratio.interval == "range" else "95 % interval,"
-        spread = f"{ratio.lo:.2f} to {ratio.hi:.2f}, {kind} {ratio.pairs} pairs"
+        spread = f"{ratio.ends[0]:.2f} to {ratio.ends[1]:.2f}, {kind} {ratio.pairs} pairs"
     return f"measured {ratio_text(ratio)} ({spread})" + (f"  {row.behind}" if row.behind else "")
 
 

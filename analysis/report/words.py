@@ -184,10 +184,7 @@ def _note(row: Row) -> str:
 
 
 def _spread(ratio: Ratio | None) -> str:
-    """Return a ratio's interval or range; one pair alone has neither."""
-    if ratio is None or ratio.lo is None or ratio.hi is None or ratio.pairs == 1:
-        return UNKNOWN
-    return f"{ratio.lo:.2f} to {ratio.hi:.2f}"
+    return UNKNOWN if ratio is None or ratio.ends is None else f"{ratio.ends[0]:.2f} to {ratio.ends[1]:.2f}"
 
 
 def _sum(values: dict[str, float | None]) -> float | None:
